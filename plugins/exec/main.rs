@@ -1,0 +1,3 @@
+//! `ecsx exec`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `ecsx portforward`.
+
+fn main() {}

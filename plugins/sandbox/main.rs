@@ -1,0 +1,3 @@
+//! `ecsx sandbox`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `ecsx target`.
+
+fn main() {}

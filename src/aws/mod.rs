@@ -1,0 +1,1 @@
+//! The one module that knows the AWS SDK; implements `ecs::Cloud` with it.

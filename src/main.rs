@@ -1,0 +1,7 @@
+//! `ecsx`: finds the executable `ecsx-NAME` and becomes it.
+
+mod dispatch;
+
+fn main() -> std::process::ExitCode {
+    dispatch::main()
+}

@@ -1,0 +1,1 @@
+//! I/O around `ssm`: WebSocket, driver, resume; port forwards; terminal.

@@ -1,0 +1,1 @@
+//! AgentMessage: the binary envelope of every data-channel frame.
