@@ -1,1 +1,207 @@
-//! What people see besides the bytes they asked for: errors with hints, the picker, tables.
+//! What people see besides the bytes they asked for. All of it goes to stderr; stdout carries
+//! only what was asked for.
+//!
+//! A typed error says what can be done about it by implementing [`Explain`] (any module but
+//! `ssm` may), and a program ends with [`Ui::report`]:
+//!
+//! ```no_run
+//! use ecsx::ui::{Color, Failure, Ui, Verbosity};
+//!
+//! fn run() -> Result<(), Failure> {
+//!     Err(Failure::new("no cluster named").hint("say which with --cluster"))
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     let ui = Ui::new(Color::Auto, Verbosity::Normal);
+//!     match run() {
+//!         Ok(()) => std::process::ExitCode::SUCCESS,
+//!         Err(failure) => ui.report(failure),
+//!     }
+//! }
+//! ```
+
+mod failure;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anstream::ColorChoice;
+use anstyle::{AnsiColor, Style};
+
+pub use failure::{Explain, Failure};
+
+/// When to colour stderr.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How much to tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// `-q`: warnings and errors only.
+    Quiet,
+    /// Status lines as well.
+    #[default]
+    Normal,
+    /// `-v`: why, and from where.
+    Verbose,
+}
+
+/// The person's end of stderr. Cheap to copy.
+#[derive(Debug, Clone, Copy)]
+pub struct Ui {
+    choice: ColorChoice,
+    verbosity: Verbosity,
+}
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+impl Ui {
+    /// Looks at stderr and the environment (`NO_COLOR` and the like) once.
+    pub fn new(color: Color, verbosity: Verbosity) -> Self {
+        let choice = match color {
+            Color::Auto => anstream::AutoStream::choice(&std::io::stderr()),
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        Self { choice, verbosity }
+    }
+
+    /// How much is told.
+    pub fn verbosity(&self) -> Verbosity {
+        self.verbosity
+    }
+
+    /// Whether colours are wanted, for those who draw by themselves.
+    pub fn colored(&self) -> bool {
+        self.choice != ColorChoice::Never
+    }
+
+    /// A line on how things go; not with `-q`.
+    pub fn status(&self, line: &str) {
+        if self.verbosity >= Verbosity::Normal {
+            self.write(&format!("{}\n", clean(line)));
+        }
+    }
+
+    /// A line on why and from where; only with `-v`.
+    pub fn detail(&self, line: &str) {
+        if self.verbosity >= Verbosity::Verbose {
+            self.write(&format!("{DIM}{}{DIM:#}\n", clean(line)));
+        }
+    }
+
+    /// Something that went wrong and did not stop the work.
+    pub fn warn(&self, line: &str) {
+        self.write(&format!("{WARNING}warning{WARNING:#}: {}\n", clean(line)));
+    }
+
+    /// A failure with its causes and hints; the exit code is the failure's own.
+    pub fn report(&self, failure: impl Into<Failure>) -> ExitCode {
+        let failure = failure.into();
+        self.write(&render(&failure));
+        ExitCode::from(failure.exit_code())
+    }
+
+    /// stderr that is gone is no reason to fail.
+    fn write(&self, text: &str) {
+        let mut stderr = anstream::AutoStream::new(std::io::stderr(), self.choice);
+        let _ = stderr.write_all(text.as_bytes());
+    }
+}
+
+/// `error: …`, then the causes, then the hints, in colours.
+fn render(failure: &Failure) -> String {
+    let mut said = failure.error().to_string();
+    let mut text = format!("{ERROR}error{ERROR:#}: {}\n", clean(&said));
+    let mut cause = failure.error().source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        // Many errors repeat their source in their own words.
+        if !said.contains(&message) {
+            text += &format!("  {DIM}caused by{DIM:#}: {}\n", clean(&message).replace('\n', "\n  "));
+            said = message;
+        }
+        cause = error.source();
+    }
+    for hint in failure.hints() {
+        text += &format!("{HINT}hint{HINT:#}: {}\n", clean(hint).replace('\n', "\n      "));
+    }
+    text
+}
+
+/// Texts come from AWS, from files, from other machines: none of them may drive the terminal.
+fn clean(text: &str) -> String {
+    text.trim_end()
+        .chars()
+        .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(failure: &Failure) -> String {
+        anstream::adapter::strip_str(&render(failure)).to_string()
+    }
+
+    #[test]
+    fn causes_come_before_hints() {
+        let failure = Failure::because("cannot reach ECS", std::io::Error::other("connection refused"))
+            .hint("is the sandbox running?");
+        assert_eq!(
+            plain(&failure),
+            "error: cannot reach ECS\n  caused by: connection refused\nhint: is the sandbox running?\n"
+        );
+    }
+
+    #[test]
+    fn a_cause_that_was_said_already_is_not_repeated() {
+        let failure = Failure::because("cannot read x: not found", std::io::Error::other("not found"));
+        assert_eq!(plain(&failure), "error: cannot read x: not found\n");
+    }
+
+    #[test]
+    fn a_caret_snippet_stays_as_it_is() {
+        let snippet = "bad key\n --> a.yml:1:3\n  |\n1 | x: {\n  |   ^ here";
+        assert_eq!(plain(&Failure::new(snippet)), format!("error: {snippet}\n"));
+    }
+
+    #[test]
+    fn escape_sequences_in_messages_do_not_reach_the_terminal() {
+        let text = render(&Failure::new("task \x1b]0;evil\x07"));
+        assert!(!text.contains("\x1b]") && !text.contains('\x07'), "{text:?}");
+    }
+
+    #[test]
+    fn a_typed_error_keeps_its_hints_and_exit_code_through_the_question_mark() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("no such thing")]
+        struct Typed;
+        impl Explain for Typed {
+            fn hints(&self) -> Vec<String> {
+                vec!["try another".into()]
+            }
+            fn exit_code(&self) -> u8 {
+                127
+            }
+        }
+        fn run() -> Result<(), Failure> {
+            Err(Typed)?
+        }
+        let failure = run().unwrap_err();
+        assert_eq!(plain(&failure), "error: no such thing\nhint: try another\n");
+        assert_eq!(failure.exit_code(), 127);
+    }
+}
