@@ -56,11 +56,27 @@ const LAYERS: &[Layer] = &[
     Layer { root: "src/session", forbidden: &["aws_", "crate::aws", "crate::project", "crate::resolve"] },
     Layer {
         root: "src/plugin",
-        forbidden: &["tokio", "aws_", "crate::aws", "crate::ecs", "crate::project", "crate::session", "crate::ssm"],
+        forbidden: &[
+            "tokio",
+            "aws_",
+            "crate::aws",
+            "crate::ecs",
+            "crate::project",
+            "crate::session",
+            "crate::ssm",
+        ],
     },
     Layer {
         root: "src/dispatch",
-        forbidden: &["tokio", "aws_", "ecsx::aws", "ecsx::ecs", "ecsx::project", "ecsx::session", "ecsx::ssm"],
+        forbidden: &[
+            "tokio",
+            "aws_",
+            "ecsx::aws",
+            "ecsx::ecs",
+            "ecsx::project",
+            "ecsx::session",
+            "ecsx::ssm",
+        ],
     },
     Layer {
         root: "src/ui",

@@ -6,6 +6,7 @@
 //! handshake and encryption. [`smux::Client`] sits on top for multiplexed port sessions: what
 //! it transmits is what the channel is asked to write.
 
+pub mod body;
 pub mod channel;
 pub mod smux;
 pub mod wire;
