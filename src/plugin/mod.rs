@@ -1,15 +1,13 @@
 //! The contract between the dispatcher and any plugin, first-party or not.
+//!
+//! `docs/plugins.md` says it in words for authors in any language; this module is the same for
+//! authors in Rust.
 
-/// Exit codes that every ecsx program keeps to (`docs/plugins.md`).
-pub mod exit {
-    /// Something failed: project, AWS, session.
-    pub const FAILED: u8 = 1;
-    /// The command line could not be understood.
-    pub const USAGE: u8 = 2;
-    /// A command was to be run and ecsx or AWS failed before it could report a code of its own.
-    pub const ECSX_FAILED: u8 = 125;
-    /// The command was found and could not be run.
-    pub const CANNOT_RUN: u8 = 126;
-    /// The command was not found.
-    pub const NOT_FOUND: u8 = 127;
-}
+pub mod env;
+pub mod exit;
+mod globals;
+
+pub use globals::{CannotEnter, Globals};
+
+/// Version of the contract that this crate speaks.
+pub const PROTOCOL_VERSION: u32 = 1;

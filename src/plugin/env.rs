@@ -1,0 +1,47 @@
+//! The environment that the dispatcher promises to a plugin: few names, kept for ever, never a
+//! secret among them.
+
+/// Absolute path of the `ecsx` that ran the plugin.
+pub const BIN: &str = "ECSX_BIN";
+/// Version of that `ecsx`.
+pub const VERSION: &str = "ECSX_VERSION";
+/// Version of the contract in `docs/plugins.md`: [`PROTOCOL_VERSION`](crate::plugin::PROTOCOL_VERSION).
+pub const PROTOCOL: &str = "ECSX_PLUGIN_PROTOCOL";
+/// The name the plugin was called by: `db-dump` for `ecsx-db-dump`.
+pub const NAME: &str = "ECSX_PLUGIN_NAME";
+/// `--config`: absolute path of the project's file.
+pub const CONFIG: &str = "ECSX_CONFIG";
+/// `--cluster`: name or ARN.
+pub const CLUSTER: &str = "ECSX_CLUSTER";
+/// `--service`: name.
+pub const SERVICE: &str = "ECSX_SERVICE";
+/// `--profile`. AWS' own name, so that every AWS tool a plugin starts obeys.
+pub const PROFILE: &str = "AWS_PROFILE";
+/// `--region`. AWS' own name, as above.
+pub const REGION: &str = "AWS_REGION";
+/// `-v`: how many times it was given.
+pub const VERBOSE: &str = "ECSX_VERBOSE";
+/// `-q`: `1`.
+pub const QUIET: &str = "ECSX_QUIET";
+/// `--color`: `auto`, `always` or `never`.
+pub const COLOR: &str = "ECSX_COLOR";
+
+/// Every promised name and what it means: the table of `docs/plugins.md`.
+pub const TABLE: [(&str, &str); 12] = [
+    (BIN, "absolute path of the `ecsx` that ran the plugin"),
+    (VERSION, "version of that `ecsx`"),
+    (PROTOCOL, "version of this contract: `1`"),
+    (NAME, "the name the plugin was called by: `db-dump` for `ecsx-db-dump`"),
+    (CONFIG, "`--config`: absolute path of the project's file"),
+    (CLUSTER, "`--cluster`: name or ARN"),
+    (SERVICE, "`--service`: name"),
+    (PROFILE, "`--profile`"),
+    (REGION, "`--region`"),
+    (VERBOSE, "`-v`: how many times it was given"),
+    (QUIET, "`-q`: `1`"),
+    (COLOR, "`--color`: `auto`, `always` or `never`"),
+];
+
+/// Where plugins under development are looked for: absolute directories, separated as in PATH.
+/// Read by the dispatcher.
+pub const PLUGINS: &str = "ECSX_PLUGINS";
