@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 
 use super::Task;
+use crate::ui::Explain;
 
 /// An open session's way in: what StartSession, ExecuteCommand and ResumeSession answer.
 #[derive(Clone)]
@@ -67,6 +68,21 @@ pub struct CloudError {
     pub code: Option<String>,
     /// For people: AWS' own message.
     pub message: String,
+    /// For people: what to try next.
+    pub hints: Vec<String>,
+}
+
+impl CloudError {
+    /// A failure without a code or hints.
+    pub fn new(operation: &'static str, kind: CloudErrorKind, message: impl Into<String>) -> Self {
+        Self { operation, kind, code: None, message: message.into(), hints: Vec::new() }
+    }
+}
+
+impl Explain for CloudError {
+    fn hints(&self) -> Vec<String> {
+        self.hints.clone()
+    }
 }
 
 /// The calls ecsx makes. Clusters, services and tasks may be names or ARNs.

@@ -2,8 +2,10 @@
 //! must be offered by whoever talks to AWS (or stands in for it).
 
 mod cloud;
+mod selection;
 
 pub use cloud::{Cloud, CloudError, CloudErrorKind, DataKey, Ticket};
+pub use selection::Selection;
 
 /// A task as DescribeTasks tells it, cut down to what choosing and connecting need.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,14 +5,14 @@
 //! `ssm` may), and a program ends with [`Ui::report`]:
 //!
 //! ```no_run
-//! use ecsx::ui::{Color, Failure, Ui, Verbosity};
+//! use ecsx::ui::{Failure, Ui};
 //!
 //! fn run() -> Result<(), Failure> {
 //!     Err(Failure::new("no cluster named").hint("say which with --cluster"))
 //! }
 //!
 //! fn main() -> std::process::ExitCode {
-//!     let ui = Ui::new(Color::Auto, Verbosity::Normal);
+//!     let ui = Ui::new(clap::ColorChoice::Auto, 0, false);
 //!     match run() {
 //!         Ok(()) => std::process::ExitCode::SUCCESS,
 //!         Err(failure) => ui.report(failure),
@@ -29,18 +29,6 @@ use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
 
 pub use failure::{Explain, Failure};
-
-/// When to colour stderr.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Color {
-    /// On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
 
 /// How much to tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,12 +55,18 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
 impl Ui {
-    /// Looks at stderr and the environment (`NO_COLOR` and the like) once.
-    pub fn new(color: Color, verbosity: Verbosity) -> Self {
+    /// From `--color`, `-v` (how often) and `-q`. Looks at stderr and the environment
+    /// (`NO_COLOR`, `TERM`) once.
+    pub fn new(color: clap::ColorChoice, verbose: u8, quiet: bool) -> Self {
         let choice = match color {
-            Color::Auto => anstream::AutoStream::choice(&std::io::stderr()),
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
+            clap::ColorChoice::Auto => anstream::AutoStream::choice(&std::io::stderr()),
+            clap::ColorChoice::Always => ColorChoice::Always,
+            clap::ColorChoice::Never => ColorChoice::Never,
+        };
+        let verbosity = match (quiet, verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, _) => Verbosity::Verbose,
         };
         Self { choice, verbosity }
     }
