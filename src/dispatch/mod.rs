@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use ecsx::plugin::{Globals, env, exit};
-use ecsx::ui::{Color, Failure, Ui, Verbosity};
+use ecsx::ui::{Failure, Ui};
 use etcetera::BaseStrategy;
 
 use cli::{Cli, Commands};
@@ -33,17 +33,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn ui(globals: &Globals) -> Ui {
-    let color = match globals.color {
-        clap::ColorChoice::Auto => Color::Auto,
-        clap::ColorChoice::Always => Color::Always,
-        clap::ColorChoice::Never => Color::Never,
-    };
-    let verbosity = match (globals.quiet, globals.verbose) {
-        (true, _) => Verbosity::Quiet,
-        (false, 0) => Verbosity::Normal,
-        (false, _) => Verbosity::Verbose,
-    };
-    Ui::new(color, verbosity)
+    Ui::new(globals.color, globals.verbose, globals.quiet)
 }
 
 /// The one place that reads what the search depends on.
