@@ -1,0 +1,528 @@
+//! One session: its machine, its timer, and the WebSocket of the moment, in the hands of one
+//! task. Losing the socket is an event here, not an end: it is dialled again, with the
+//! session resumed, for as long as it takes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use futures_util::{Sink, Stream as _};
+use tokio::time::{Sleep, timeout};
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use crate::ecs::{Cloud, Ticket};
+use crate::ssm::channel::{self, Channel, Flag, Input, Key, Output, Ready, Stream};
+
+use super::backoff::{Backoff, random};
+use super::dial::{Network, Socket};
+use super::endpoint::Endpoint;
+use super::error::SessionError;
+use super::liveness::{Due, Liveness};
+
+/// Largest payload built, bytes: what Amazon's own ends build. Whether the gateway relays more
+/// in every region is not known.
+const PAYLOAD: usize = 1024;
+/// Bound on bytes sent and not acknowledged: what is reported to pass the gateway well, and
+/// enough for 2.5 MB/s at 100 ms.
+const WINDOW: usize = 256 * 1024;
+/// WebSocket messages taken before the application is heard again.
+const BATCH: usize = 16;
+/// How long one attempt to resume may take, API call included.
+const ATTEMPT: Duration = Duration::from_secs(40);
+/// How long leaving may take: the flag's acknowledgement, and all of it.
+const FAREWELL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
+
+/// What a session tells its application.
+#[derive(Debug)]
+pub enum Event {
+    /// It can be used.
+    Ready(Ready),
+    /// Bytes from the remote end, in order, once.
+    Data(Stream, Bytes),
+    /// The remote command's exit code.
+    ExitCode(i32),
+    /// A destination could not be reached; the FIN that follows says which.
+    ConnectFailed,
+    /// The gateway asks to stop sending (`false`), or lets go.
+    Publication(bool),
+    /// [`Session::capacity`] was exhausted and no longer is.
+    Writable,
+    /// The WebSocket is gone, why; resuming goes on in [`Session::next`].
+    Lost(String),
+    /// An attempt to resume failed; more follow.
+    Retrying(SessionError),
+    /// The session goes on, so long after it was lost.
+    Resumed(Duration),
+    /// It is over, for this reason. Nothing follows.
+    Ended(SessionError),
+}
+
+/// The socket, or what is being done about it.
+enum Link {
+    Up(Box<Socket>),
+    Joining(Pin<Box<dyn Future<Output = Result<Joined, SessionError>> + Send>>),
+    Waiting(Pin<Box<Sleep>>),
+    Over,
+}
+
+/// A new socket and the token to open with.
+struct Joined {
+    socket: Socket,
+    token: String,
+    stream_url: String,
+}
+
+type KeyAnswer = Pin<Box<dyn Future<Output = Result<Key, String>> + Send>>;
+
+/// One session with an agent, through as many WebSockets as it takes.
+pub struct Session<C> {
+    cloud: Arc<C>,
+    network: Arc<Network>,
+    id: String,
+    stream_url: String,
+    ssm_target: String,
+    channel: Channel,
+    link: Link,
+    liveness: Liveness,
+    /// What the application has not been told yet.
+    events: VecDeque<Event>,
+    /// A message that did not fit into the socket's buffer. Until it is out, nothing is read.
+    stuck: Option<Message>,
+    unflushed: bool,
+    holding: bool,
+    exhausted: bool,
+    key: Option<KeyAnswer>,
+    lost: Option<Instant>,
+    backoff: Backoff,
+    deadline: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<C: Cloud> Session<C> {
+    /// A session on `ticket`; `ssm_target` is the target it was asked for with. Nothing is
+    /// dialled before the first [`Self::next`].
+    pub fn new(
+        cloud: Arc<C>,
+        network: Arc<Network>,
+        ticket: Ticket,
+        ssm_target: String,
+    ) -> Result<Self, SessionError> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|e| SessionError::Broken(format!("no random numbers: {e}")))?;
+        let config = channel::Config {
+            seed,
+            started: (Instant::now(), SystemTime::now()),
+            payload_size: PAYLOAD,
+            window: WINDOW,
+        };
+        let Ticket { session_id, stream_url, token } = ticket;
+        let first = join(cloud.clone(), network.clone(), stream_url.clone(), token);
+        Ok(Self {
+            cloud,
+            network,
+            id: session_id,
+            stream_url,
+            ssm_target,
+            channel: Channel::new(config),
+            link: Link::Joining(Box::pin(first)),
+            liveness: Liveness::new(Instant::now(), SystemTime::now()),
+            events: VecDeque::new(),
+            stuck: None,
+            unflushed: false,
+            holding: false,
+            exhausted: true,
+            key: None,
+            lost: None,
+            backoff: Backoff::default(),
+            deadline: None,
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+        })
+    }
+
+    /// The session's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether the WebSocket is gone, and since when.
+    pub fn lost_since(&self) -> Option<Instant> {
+        self.lost
+    }
+
+    /// Bytes that [`Self::write`] takes now. Once it is zero, [`Event::Writable`] tells when
+    /// there is room again.
+    pub fn capacity(&self) -> usize {
+        self.channel.capacity()
+    }
+
+    /// Whether the agent has acknowledged everything.
+    pub fn is_drained(&self) -> bool {
+        self.channel.is_drained()
+    }
+
+    /// Since when the oldest unacknowledged message has waited.
+    pub fn unacknowledged_since(&self) -> Option<Instant> {
+        self.channel.unacknowledged_since()
+    }
+
+    /// Sends at most [`Self::capacity`] bytes. They go out in the next [`Self::next`].
+    pub fn write(&mut self, bytes: Bytes) {
+        self.channel.handle_input(Instant::now(), Input::Write(bytes));
+    }
+
+    /// Tells the agent the terminal's size.
+    pub fn resize(&mut self, cols: u32, rows: u32) {
+        self.channel.handle_input(Instant::now(), Input::Resize { cols, rows });
+    }
+
+    /// Sends a flag.
+    pub fn flag(&mut self, flag: Flag) {
+        self.channel.handle_input(Instant::now(), Input::Flag(flag));
+    }
+
+    /// `true`: leave what arrives in the socket, the application has enough for now.
+    pub fn hold(&mut self, holding: bool) {
+        self.holding = holding;
+    }
+
+    /// Drives the session until it has something to tell. Cancel-safe; nothing moves unless it
+    /// is polled.
+    pub async fn next(&mut self) -> Event {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        loop {
+            let mut moved = self.poll_key(cx);
+            self.drain();
+            if self.events.is_empty() {
+                moved |= self.poll_link(cx);
+                moved |= self.poll_timer(cx);
+            }
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(event);
+            }
+            let room = self.channel.capacity() > 0;
+            if room && std::mem::replace(&mut self.exhausted, false) {
+                return Poll::Ready(Event::Writable);
+            }
+            self.exhausted = !room;
+            if !moved {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Moves the machine's outputs to where they belong.
+    fn drain(&mut self) {
+        while self.stuck.is_none() {
+            match self.channel.poll_output() {
+                Output::Transmit(frame) => self.transmit(match frame {
+                    channel::Frame::Text(text) => Message::Text(text.into()),
+                    channel::Frame::Binary(bytes) => Message::Binary(bytes),
+                }),
+                Output::Event(event) => self.on_event(event),
+                Output::Timeout(at) => {
+                    self.deadline = at;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn transmit(&mut self, message: Message) {
+        // Without a socket it is dropped: the machine has it on record and sends it again.
+        let Link::Up(socket) = &mut self.link else { return };
+        self.unflushed = true;
+        match Pin::new(&mut **socket).start_send(message) {
+            Ok(()) => {}
+            Err(tungstenite::Error::WriteBufferFull(message)) => self.stuck = Some(*message),
+            Err(e) => self.lose(e.to_string()),
+        }
+    }
+
+    fn on_event(&mut self, event: channel::Event) {
+        self.events.push_back(match event {
+            channel::Event::Ready(ready) => Event::Ready(ready),
+            channel::Event::Data(stream, bytes) => Event::Data(stream, bytes),
+            channel::Event::ExitCode(code) => Event::ExitCode(code),
+            channel::Event::ConnectFailed => Event::ConnectFailed,
+            channel::Event::Publication(on) => Event::Publication(on),
+            channel::Event::KeyWanted { key_id, challenge } => {
+                self.key = Some(Box::pin(data_key(
+                    self.cloud.clone(),
+                    key_id,
+                    challenge,
+                    self.id.clone(),
+                    self.ssm_target.clone(),
+                )));
+                return;
+            }
+            channel::Event::Closed(text) => return self.end(SessionError::Closed(text)),
+            channel::Event::Failed(text) => return self.end(SessionError::Broken(text)),
+        });
+    }
+
+    fn end(&mut self, why: SessionError) {
+        self.link = Link::Over;
+        self.stuck = None;
+        self.events.push_back(Event::Ended(why));
+    }
+
+    fn lose(&mut self, why: String) {
+        if !matches!(self.link, Link::Up(_)) {
+            return;
+        }
+        let now = Instant::now();
+        self.stuck = None;
+        self.lost = Some(now);
+        self.backoff = Backoff::default();
+        self.channel.handle_input(now, Input::Disconnected);
+        self.events.push_back(Event::Lost(why));
+        self.wait(false);
+    }
+
+    fn wait(&mut self, person: bool) {
+        let wait = self.backoff.next(person, random());
+        self.link = Link::Waiting(Box::pin(tokio::time::sleep(wait)));
+    }
+
+    fn poll_key(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(Poll::Ready(answer)) = self.key.as_mut().map(|key| key.as_mut().poll(cx)) else {
+            return false;
+        };
+        self.key = None;
+        self.channel.handle_input(Instant::now(), Input::Key(answer));
+        true
+    }
+
+    fn poll_link(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.link {
+            Link::Up(_) => self.poll_socket(cx),
+            Link::Waiting(sleep) => {
+                if sleep.as_mut().poll(cx).is_pending() {
+                    return false;
+                }
+                let (cloud, network) = (self.cloud.clone(), self.network.clone());
+                let resumed = resume(cloud, network, self.id.clone(), self.stream_url.clone());
+                self.link = Link::Joining(Box::pin(resumed));
+                true
+            }
+            Link::Joining(joining) => {
+                let Poll::Ready(joined) = joining.as_mut().poll(cx) else { return false };
+                match joined {
+                    Ok(joined) => self.on_joined(joined),
+                    Err(e @ SessionError::Over) => self.end(e),
+                    // The first socket is what the user waits for: no patience there.
+                    Err(e) if self.lost.is_none() => self.end(e),
+                    Err(e) => {
+                        self.wait(e.needs_a_person());
+                        self.events.push_back(Event::Retrying(e));
+                    }
+                }
+                true
+            }
+            Link::Over => false,
+        }
+    }
+
+    fn on_joined(&mut self, Joined { socket, token, stream_url }: Joined) {
+        let now = Instant::now();
+        self.link = Link::Up(Box::new(socket));
+        self.stream_url = stream_url;
+        self.liveness = Liveness::new(now, SystemTime::now());
+        self.channel.handle_input(now, Input::Connected { token });
+        self.drain();
+        if let Some(since) = self.lost.take() {
+            self.events.push_back(Event::Resumed(now - since));
+        }
+    }
+
+    fn poll_socket(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        for _ in 0..BATCH {
+            let Link::Up(socket) = &mut self.link else { return true };
+            if self.stuck.is_some() || self.holding {
+                break;
+            }
+            let bytes = match Pin::new(&mut **socket).poll_next(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Some(Ok(Message::Binary(bytes)))) => bytes,
+                Poll::Ready(Some(Ok(Message::Text(text)))) => text.into(),
+                Poll::Ready(Some(Ok(Message::Close(frame)))) => {
+                    self.lose(match frame {
+                        Some(frame) if !frame.reason.is_empty() => {
+                            format!("closed by the service: {} {}", frame.code, frame.reason)
+                        }
+                        Some(frame) => format!("closed by the service: {}", frame.code),
+                        None => "closed by the service".into(),
+                    });
+                    return true;
+                }
+                Poll::Ready(Some(Ok(_))) => Bytes::new(),
+                Poll::Ready(Some(Err(e))) => {
+                    self.lose(e.to_string());
+                    return true;
+                }
+                Poll::Ready(None) => {
+                    self.lose("closed by the service".into());
+                    return true;
+                }
+            };
+            moved = true;
+            let now = Instant::now();
+            self.liveness.heard(now);
+            if !bytes.is_empty() {
+                self.channel.handle_input(now, Input::Received(bytes));
+                self.drain();
+            }
+        }
+        moved | self.poll_write(cx)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
+        let Link::Up(socket) = &mut self.link else { return true };
+        if !self.unflushed {
+            return false;
+        }
+        match Pin::new(&mut **socket).poll_flush(cx) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(())) => {
+                self.unflushed = false;
+                let stuck = self.stuck.take();
+                let moved = stuck.is_some();
+                if let Some(message) = stuck {
+                    self.transmit(message);
+                }
+                moved
+            }
+            Poll::Ready(Err(e)) => {
+                self.lose(e.to_string());
+                true
+            }
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = Instant::now();
+        let mut moved = false;
+        if self.deadline.is_some_and(|at| at <= now) {
+            self.deadline = None;
+            self.channel.handle_input(now, Input::Timeout);
+            moved = true;
+        }
+        let mut at = self.deadline;
+        if matches!(self.link, Link::Up(_)) {
+            match self.liveness.check(
+                now,
+                SystemTime::now(),
+                self.channel.unacknowledged_since(),
+                self.holding,
+            ) {
+                Due::At(next) => at = Some(at.map_or(next, |at| at.min(next))),
+                Due::Ping => {
+                    self.transmit(Message::Ping(Bytes::from_static(b"keepalive")));
+                    moved = true;
+                }
+                Due::Dead(silence) => {
+                    self.lose(format!("no answer for {} s", silence.as_secs()));
+                    moved = true;
+                }
+            }
+        }
+        if !moved && let Some(at) = at {
+            if self.timer.deadline() != at.into() {
+                self.timer.as_mut().reset(at.into());
+            }
+            moved = self.timer.as_mut().poll(cx).is_ready();
+        }
+        moved
+    }
+
+    /// Ends the session: tells the agent by flag where it understands one, tells the service,
+    /// closes the socket. Takes 2 s at most, whatever the network does.
+    pub async fn leave(mut self, flag: bool) {
+        let (cloud, id) = (self.cloud.clone(), self.id.clone());
+        let told = async {
+            let goodbye = async {
+                if flag && matches!(self.link, Link::Up(_)) {
+                    self.flag(Flag::TerminateSession);
+                    self.hold(false);
+                    while !self.is_drained() {
+                        if let Event::Ended(_) | Event::Lost(_) = self.next().await {
+                            break;
+                        }
+                    }
+                }
+            };
+            let _ = timeout(FAREWELL.0, goodbye).await;
+            if let Link::Up(socket) = &mut self.link {
+                let _ = timeout(Duration::from_millis(200), socket.close(None)).await;
+            }
+        };
+        let _ = timeout(FAREWELL.1, async { tokio::join!(told, terminate(&*cloud, &id)) }).await;
+    }
+}
+
+/// ssm:TerminateSession. A failure is no news: the session may be over, or the caller not
+/// allowed to, and then the service's idle timeout ends it.
+pub(super) async fn terminate<C: Cloud>(cloud: &C, id: &str) {
+    let _ = timeout(FAREWELL.1, cloud.terminate_session(id)).await;
+}
+
+async fn join<C: Cloud>(
+    cloud: Arc<C>,
+    network: Arc<Network>,
+    stream_url: String,
+    token: String,
+) -> Result<Joined, SessionError> {
+    let endpoint = Endpoint::check(&stream_url, cloud.region(), cloud.endpoint_overridden())?;
+    // Signed afresh for every dial: a signature is good for five minutes only.
+    let headers = cloud.sign_upgrade(&stream_url).await?;
+    let socket = network.dial(&endpoint, &headers).await?;
+    Ok(Joined { socket, token, stream_url })
+}
+
+async fn resume<C: Cloud>(
+    cloud: Arc<C>,
+    network: Arc<Network>,
+    id: String,
+    last_url: String,
+) -> Result<Joined, SessionError> {
+    use crate::ecs::CloudErrorKind::{Invalid, NotFound};
+    let attempt = async {
+        let ticket = match cloud.resume_session(&id).await {
+            Ok(Some(ticket)) if !ticket.token.is_empty() => ticket,
+            Ok(_) => return Err(SessionError::Over),
+            Err(e) if matches!(e.kind, NotFound | Invalid) => return Err(SessionError::Over),
+            Err(e) => return Err(e.into()),
+        };
+        // The answer may leave the URL out: then the last one still holds.
+        let url = if ticket.stream_url.is_empty() { last_url } else { ticket.stream_url };
+        join(cloud.clone(), network, url, ticket.token).await
+    };
+    let late = || Err(SessionError::WebSocket(format!("no answer within {} s", ATTEMPT.as_secs())));
+    timeout(ATTEMPT, attempt).await.unwrap_or_else(|_| late())
+}
+
+/// A data key under the context that the agent will repeat.
+async fn data_key<C: Cloud>(
+    cloud: Arc<C>,
+    key_id: String,
+    challenge: Option<String>,
+    session_id: String,
+    ssm_target: String,
+) -> Result<Key, String> {
+    let mut context = BTreeMap::from([
+        ("aws:ssm:SessionId".to_owned(), session_id),
+        ("aws:ssm:TargetId".to_owned(), ssm_target),
+    ]);
+    let challenge_acknowledged = challenge.is_some();
+    context.extend(challenge.map(|challenge| ("aws:ssm:RandomChallenge".to_owned(), challenge)));
+    let key = cloud.generate_data_key(&key_id, context).await.map_err(|e| e.to_string())?;
+    Ok(Key { plaintext: key.plaintext, ciphertext: key.ciphertext, challenge_acknowledged })
+}

@@ -1,0 +1,132 @@
+//! What can go wrong between this machine and the message gateway.
+
+use crate::ecs::{CloudError, CloudErrorKind};
+use crate::ui::Explain;
+
+use super::endpoint::EndpointError;
+
+/// Why there is no session, or none right now.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SessionError {
+    /// The stream URL is not one to send a token to.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// No TCP connection.
+    #[error("cannot connect to {host}:{port}: {reason}")]
+    Connect {
+        /// Name or address dialled: the gateway's or the proxy's.
+        host: String,
+        /// TCP port.
+        port: u16,
+        /// What the resolver or the kernel said.
+        reason: String,
+    },
+    /// The proxy did not let us through.
+    #[error("the proxy {proxy} does not let us through to {host}: {reason}")]
+    Proxy {
+        /// `host:port` of the proxy, or the variables it was to come from.
+        proxy: String,
+        /// The gateway's host.
+        host: String,
+        /// What the proxy answered.
+        reason: String,
+    },
+    /// No TLS with the gateway.
+    #[error("no TLS with {host}: {reason}")]
+    Tls {
+        /// The gateway's host.
+        host: String,
+        /// What rustls said.
+        reason: String,
+    },
+    /// The gateway, or something before it, refused the WebSocket upgrade.
+    #[error("{host} refused the WebSocket upgrade: HTTP {status}{}", excerpt(.body))]
+    Refused {
+        /// The gateway's host.
+        host: String,
+        /// HTTP status.
+        status: u16,
+        /// Beginning of the answer's body.
+        body: String,
+    },
+    /// The WebSocket broke, or never worked.
+    #[error("{0}")]
+    WebSocket(String),
+    /// A call to AWS failed.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// The service closed the session.
+    #[error("{}", closed(.0))]
+    Closed(String),
+    /// ResumeSession says there is nothing to resume.
+    #[error("the session is over: it timed out, or somebody ended it")]
+    Over,
+    /// The agent broke the protocol, or does not speak it.
+    #[error("the session cannot go on: {0}")]
+    Broken(String),
+    /// The agent never took the session up.
+    #[error("the agent in container {container} did not take the session up within {seconds} s")]
+    Silent {
+        /// Container name.
+        container: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The task is gone.
+    #[error("task {task} is gone: {reason}")]
+    TaskGone {
+        /// Task id.
+        task: String,
+        /// Status or stopped reason as ECS gives it.
+        reason: String,
+    },
+}
+
+impl Explain for SessionError {
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Cloud(error) => return error.hints(),
+            Self::Endpoint(_) => {
+                "a proxy or a wrong AWS_ENDPOINT_URL_* may be answering in AWS' place; only an endpoint on loopback may point elsewhere"
+            }
+            Self::Connect { .. } => {
+                "check the network, HTTPS_PROXY, and the security group of a VPC endpoint for ssmmessages"
+            }
+            Self::Proxy { .. } => "check HTTPS_PROXY and NO_PROXY; the gateway needs CONNECT to port 443",
+            Self::Tls { .. } => "if a proxy opens TLS here, name its CA with AWS_CA_BUNDLE",
+            Self::Refused { status: 401 | 403, .. } => {
+                "the caller needs ssmmessages:OpenDataChannel on its own sessions, and a correct clock"
+            }
+            Self::Refused { .. } => "something between here and AWS may not let WebSockets through",
+            Self::Silent { .. } => {
+                "ECS allows two sessions per container at a time: end others, or look for a full /tmp or a stopped agent in the task"
+            }
+            _ => return Vec::new(),
+        };
+        vec![hint.to_owned()]
+    }
+}
+
+impl SessionError {
+    /// Whether waiting for the network cannot heal this, only a person can.
+    pub fn needs_a_person(&self) -> bool {
+        use CloudErrorKind::{AccessDenied, BadCredentials, NoCredentials};
+        match self {
+            Self::Cloud(error) => matches!(error.kind, AccessDenied | BadCredentials | NoCredentials),
+            Self::Refused { status, .. } => (400..500).contains(status),
+            Self::Endpoint(_) | Self::Tls { .. } | Self::Proxy { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+fn excerpt(body: &str) -> String {
+    if body.is_empty() { String::new() } else { format!(": {body}") }
+}
+
+fn closed(text: &str) -> String {
+    match text.trim() {
+        "" => "the service closed the session".into(),
+        text => format!("the service closed the session: {text}"),
+    }
+}
