@@ -1,0 +1,139 @@
+//! The completion wire, as cobra made it: `PLUGIN __complete WORDS… CURRENT` answers a line
+//! `value<TAB>help` for each candidate and `:N` at the end, N a sum of [`directive`] bits.
+
+use std::fmt;
+
+/// What a shell is to do with the candidates; cobra's numbers, added up.
+pub mod directive {
+    /// Nothing: a space after the value, files where there is no candidate.
+    pub const DEFAULT: u8 = 0;
+    /// Completion failed: offer nothing.
+    pub const ERROR: u8 = 1;
+    /// No space after the value.
+    pub const NO_SPACE: u8 = 2;
+    /// No file names, even without candidates.
+    pub const NO_FILES: u8 = 4;
+    /// The candidates are extensions of the files to offer.
+    pub const EXTENSIONS: u8 = 8;
+    /// Offer directories.
+    pub const DIRECTORIES: u8 = 16;
+    /// The candidates are in order already.
+    pub const KEEP_ORDER: u8 = 32;
+}
+
+/// A word that could stand at the cursor, and what it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The word. For `--option=VAL` only what follows the `=`.
+    pub value: String,
+    /// One line about it; may be empty.
+    pub help: String,
+}
+
+impl Candidate {
+    /// A word and a line about it (its first line is kept).
+    pub fn new(value: impl Into<String>, help: impl Into<String>) -> Self {
+        let mut help = help.into();
+        help.truncate(help.find('\n').unwrap_or(help.len()));
+        Self { value: value.into(), help }
+    }
+
+    /// Control characters would break the wire, or drive the terminal that shows them.
+    fn is_sound(&self) -> bool {
+        !self.value.is_empty() && !self.value.chars().chain(self.help.chars()).any(char::is_control)
+    }
+}
+
+impl From<&str> for Candidate {
+    fn from(value: &str) -> Self {
+        Self::new(value, "")
+    }
+}
+
+impl From<String> for Candidate {
+    fn from(value: String) -> Self {
+        Self::new(value, "")
+    }
+}
+
+/// An answer to TAB. Its `Display` is the wire.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Completion {
+    /// The words that could stand at the cursor.
+    pub candidates: Vec<Candidate>,
+    /// [`directive`] bits.
+    pub directive: u8,
+}
+
+impl Completion {
+    /// These words, in this order, and no file names.
+    pub fn words(candidates: Vec<Candidate>) -> Self {
+        Self { candidates, directive: directive::NO_FILES | directive::KEEP_ORDER }
+    }
+
+    /// Nothing to offer, no file names either.
+    pub fn nothing() -> Self {
+        Self { candidates: Vec::new(), directive: directive::NO_FILES }
+    }
+
+    /// Reads what a plugin answered. Lines that are no candidates are left out; an answer without
+    /// the last line was cut short and counts as nothing.
+    pub fn parse(wire: &str) -> Self {
+        let mut candidates = Vec::new();
+        for line in wire.lines() {
+            if let Some(number) = line.strip_prefix(':')
+                && let Ok(directive) = number.trim().parse()
+            {
+                return Self { candidates, directive };
+            }
+            let (value, help) = line.split_once('\t').unwrap_or((line, ""));
+            let candidate = Candidate::new(value, help);
+            if candidate.is_sound() && !value.starts_with("_activeHelp_") {
+                candidates.push(candidate);
+            }
+        }
+        Self::nothing()
+    }
+}
+
+impl fmt::Display for Completion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for candidate in self.candidates.iter().filter(|candidate| candidate.is_sound()) {
+            match candidate.help.as_str() {
+                "" => writeln!(f, "{}", candidate.value)?,
+                help => writeln!(f, "{}\t{help}", candidate.value)?,
+            }
+        }
+        writeln!(f, ":{}", self.directive)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let completion = Completion::words(vec![Candidate::new("a:b", "first\nsecond"), "c".into()]);
+        assert_eq!(completion.to_string(), "a:b\tfirst\nc\n:36\n");
+        assert_eq!(Completion::parse(&completion.to_string()), completion);
+    }
+
+    #[test]
+    fn chatter_after_the_directive_and_active_help_are_no_candidates() {
+        let wire = "_activeHelp_ read the manual\nx\n:4\nCompletion ended with directive: 4\n";
+        assert_eq!(Completion::parse(wire), Completion { candidates: vec!["x".into()], directive: 4 });
+    }
+
+    #[test]
+    fn an_answer_cut_short_offers_nothing() {
+        assert_eq!(Completion::parse("a\nb\n"), Completion::nothing());
+        assert_eq!(Completion::parse(""), Completion::nothing());
+    }
+
+    #[test]
+    fn no_candidate_drives_the_terminal() {
+        assert_eq!(Completion::parse("a\x1b[2J\nok\tfine\x07\nb\n:0\n").candidates, ["b".into()]);
+        assert_eq!(Completion::words(vec!["a\nb".into()]).to_string(), ":36\n");
+    }
+}
