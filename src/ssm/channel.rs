@@ -2,197 +2,477 @@
 //!
 //! After every [`Channel::handle_input`] drain [`Channel::poll_output`] until it answers
 //! [`Output::Timeout`]; call again with [`Input::Timeout`] at that instant at the latest.
+//!
+//! This file puts the parts together: [`send`] and [`receive`] are the two directions,
+//! [`start`] is how a session comes up, [`verbs`] what goes in and out.
 
-use std::time::{Instant, SystemTime};
+mod receive;
+mod send;
+mod start;
+mod verbs;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use ring::hmac;
 
-/// What a channel needs to know before it starts.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Seeds message ids and nonces; 32 random bytes, never used twice.
-    pub seed: [u8; 32],
-    /// The same moment on both clocks: dates in headers are counted from here.
-    pub started: (Instant, SystemTime),
-    /// Largest payload to build, bytes. Amazon's ends use 1024.
-    pub payload_size: usize,
-    /// Bound on bytes sent and not acknowledged.
-    pub window: usize,
-}
+pub use self::verbs::{
+    Config, Event, Flag, Frame, Input, Key, Kind, Output, PAYLOAD_SIZE, Ready, Statistics, Stream, WINDOW,
+};
 
-/// What happens to a channel.
-#[derive(Debug)]
-pub enum Input {
-    /// A WebSocket is open, for the first time or after a resume; `token` goes into the open message.
-    Connected {
-        /// Token of StartSession, ExecuteCommand or ResumeSession.
-        token: String,
-    },
-    /// The WebSocket is gone. Nothing is transmitted until the next `Connected`.
-    Disconnected,
-    /// One whole WebSocket message, binary or text.
-    Received(Bytes),
-    /// Session data for the remote end; at most [`Channel::capacity`] bytes.
-    Write(Bytes),
-    /// The local terminal's size.
-    Resize {
-        /// Columns.
-        cols: u32,
-        /// Rows.
-        rows: u32,
-    },
-    /// A flag for the agent.
-    Flag(Flag),
-    /// Answer to [`Event::KeyWanted`]: the data key, or why there is none.
-    Key(Result<Key, String>),
-    /// The instant of the last [`Output::Timeout`] has come.
-    Timeout,
-}
+use self::receive::{Receiver, Verdict};
+use self::send::Sender;
+use self::start::Start;
+use super::body::{Acknowledgement, ChannelClosed, OpenDataChannel, Size, to_bytes};
+use super::crypt::Crypt;
+use super::handshake::CLIENT_VERSION;
+use super::wire::{Digest, FLAGS_ACKNOWLEDGE, Message, MessageId, MessageType, PayloadType};
 
-/// A data key (protocol: the first half decrypts, the second encrypts).
-pub struct Key {
-    /// The key itself.
-    pub plaintext: [u8; 64],
-    /// The key as KMS encrypted it.
-    pub ciphertext: Vec<u8>,
-    /// Whether the agent's random challenge was part of the encryption context.
-    pub challenge_acknowledged: bool,
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(..)")
-    }
-}
-
-/// Flags a client sends (payload type 10).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Flag {
-    /// Basic port mode: the local connection is gone.
-    DisconnectToPort = 1,
-    /// End the session now.
-    TerminateSession = 2,
-}
-
-/// What a channel wants.
-#[derive(Debug)]
-pub enum Output {
-    /// Send this WebSocket message.
-    Transmit(Frame),
-    /// Something happened.
-    Event(Event),
-    /// Nothing more until input, or until this instant if there is one.
-    Timeout(Option<Instant>),
-}
-
-/// A WebSocket message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Frame {
-    /// Text: the open message only.
-    Text(String),
-    /// Binary: everything else.
-    Binary(Bytes),
-}
-
-/// What a channel tells the application.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The session can be used. Before it `Write` would be acknowledged and thrown away by the agent.
-    Ready(Ready),
-    /// Bytes from the remote end, in order, once.
-    Data(Stream, Bytes),
-    /// The remote command's exit code (payload type 12).
-    ExitCode(i32),
-    /// A destination could not be reached (flag 3); it names no stream, the FIN that follows does.
-    ConnectFailed,
-    /// The session is to be encrypted: answer with [`Input::Key`] within 15 s.
-    KeyWanted {
-        /// KMS key id or ARN.
-        key_id: String,
-        /// The agent's random challenge, to go into the encryption context if present.
-        challenge: Option<String>,
-    },
-    /// The gateway asks to stop sending; `true` again when it lets go.
-    Publication(bool),
-    /// The session is over; the text is the agent's or the service's, empty for a normal end.
-    Closed(String),
-    /// The session cannot go on: what broke.
-    Failed(String),
-}
-
-/// How a session came up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ready {
-    /// What kind of session the agent offers.
-    pub kind: Kind,
-    /// Agent version; `None` when there was no handshake.
-    pub agent_version: Option<String>,
-    /// For people (KMS notice and the like); may be empty.
-    pub message: String,
-}
-
-/// What kind of session the agent offers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Terminal or command.
-    Shell,
-    /// Port forward, multiplexed with smux.
-    Mux {
-        /// Whether this end must send NOPs (agents up to 3.1.1511.0).
-        keep_alive: bool,
-    },
-    /// Port forward of an old agent: one connection at a time.
-    Basic {
-        /// Whether the agent takes [`Flag::TerminateSession`] (after 2.3.722.0).
-        terminate_flag: bool,
-    },
-    /// Raw stream (SSH document).
-    Raw,
-}
-
-/// Which remote stream bytes came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Output (payload type 1).
-    Output,
-    /// Standard error (payload type 11).
-    Error,
-}
+/// Acknowledgements that may wait to be transmitted; past it the oldest is left to the peer's resending.
+const ACKNOWLEDGEMENTS: usize = 16 << 10;
+/// Bytes in events the application has not fetched, past which nothing more is taken.
+const UNFETCHED: usize = 8 << 20;
+/// Largest payload that can be asked for, bytes.
+const LARGEST_PAYLOAD: usize = 128 << 10;
 
 /// One session's data channel.
 #[derive(Debug)]
 pub struct Channel {
-    _config: Config,
+    started: (Instant, u64),
+    now: Instant,
+    payload_size: usize,
+    random: Random,
+    client_id: MessageId,
+    /// The open message, until it is transmitted.
+    open: Option<Frame>,
+    connected: bool,
+    start: Start,
+    over: bool,
+    terminating: bool,
+    paused: bool,
+    crypt: Option<Crypt>,
+    /// Asked for before the session was ready.
+    held: VecDeque<(PayloadType, Bytes)>,
+    size: Option<Size>,
+    sender: Sender,
+    receiver: Receiver,
+    acknowledgements: VecDeque<(i64, MessageId)>,
+    events: VecDeque<Event>,
+    unfetched: usize,
+    heard: Option<Instant>,
+    refused: u64,
 }
 
 impl Channel {
     /// A channel that waits for [`Input::Connected`].
     pub fn new(config: Config) -> Self {
-        Self { _config: config }
+        let (now, date) = config.started;
+        let date = date.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let payload_size = config.payload_size.clamp(1, LARGEST_PAYLOAD);
+        let mut random = Random::new(&config.seed);
+        Self {
+            started: (now, u64::try_from(date.as_millis()).unwrap_or(u64::MAX)),
+            now,
+            payload_size,
+            client_id: MessageId::from_random(random.next()),
+            random,
+            open: None,
+            connected: false,
+            start: Start::new(config.expect_handshake),
+            over: false,
+            terminating: false,
+            paused: false,
+            crypt: None,
+            held: VecDeque::new(),
+            size: None,
+            sender: Sender::new(payload_size, config.window),
+            receiver: Receiver::default(),
+            acknowledgements: VecDeque::new(),
+            events: VecDeque::new(),
+            unfetched: 0,
+            heard: None,
+            refused: 0,
+        }
     }
 
-    /// Takes one input. Drain [`Self::poll_output`] afterwards.
-    pub fn handle_input(&mut self, _now: Instant, _input: Input) {}
+    /// Takes one input. Drain [`Self::poll_output`] afterwards. A clock that goes back stands still.
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        self.now = self.now.max(now);
+        if self.over {
+            return;
+        }
+        if self.connected {
+            self.sender.advance(self.now);
+            self.presume_ready();
+        }
+        match input {
+            Input::Connected { token } => self.connected(token),
+            Input::Disconnected => self.disconnected(),
+            Input::Received(message) if self.connected => self.received(message),
+            Input::Received(_) | Input::Timeout => {}
+            Input::Write(bytes) => self.write(bytes),
+            Input::Resize { cols, rows } => self.resize(cols, rows),
+            Input::Flag(flag) => {
+                self.terminating |= flag == Flag::TerminateSession;
+                self.put(PayloadType::Flag, Bytes::copy_from_slice(&(flag as u32).to_be_bytes()));
+            }
+            Input::Key(key) => self.key(key),
+        }
+    }
 
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Output {
-        Output::Timeout(None)
+        if let Some(event) = self.events.pop_front() {
+            self.unfetched -= weight(&event);
+            return Output::Event(event);
+        }
+        match self.poll_frame() {
+            Some(frame) => Output::Transmit(frame),
+            None => Output::Timeout(self.deadline()),
+        }
+    }
+
+    fn poll_frame(&mut self) -> Option<Frame> {
+        if !self.connected {
+            return None;
+        }
+        if let Some(open) = self.open.take() {
+            return Some(open);
+        }
+        if let Some((number, id)) = self.acknowledgements.pop_front() {
+            return self.acknowledgement(number, id).map(Frame::Binary);
+        }
+        if self.over {
+            return None;
+        }
+        self.sender.poll(self.now, self.is_paused()).map(Frame::Binary)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        if !self.connected || self.over {
+            return None;
+        }
+        let deadline =
+            self.sender.deadline(self.is_paused()).into_iter().chain(self.start.presumes_at()).min()?;
+        // Never an instant that has come already: whoever waits for it would spin.
+        Some(deadline.max(self.now + Duration::from_millis(1)))
     }
 
     /// Bytes of session data that [`Input::Write`] takes now; zero before the session is ready,
-    /// while paused, and while the window is full.
+    /// while paused, while the window is full, and once the session is being terminated.
     pub fn capacity(&self) -> usize {
-        0
+        if self.over || self.terminating || self.paused || !self.start.is_ready() {
+            return 0;
+        }
+        self.sender.capacity()
     }
 
     /// Whether everything written has been acknowledged.
     pub fn is_drained(&self) -> bool {
-        true
+        self.sender.is_empty() && self.held.is_empty()
     }
 
     /// Since when the oldest unacknowledged message has waited.
     pub fn unacknowledged_since(&self) -> Option<Instant> {
-        None
+        self.sender.oldest()
+    }
+
+    /// When the agent last gave a sign of life, an acknowledgement or a stream message. The
+    /// gateway's own messages are none: it goes on without the agent.
+    pub fn agent_heard(&self) -> Option<Instant> {
+        self.heard
+    }
+
+    /// How the channel is doing.
+    pub fn statistics(&self) -> Statistics {
+        Statistics {
+            refused: self.refused,
+            duplicates: self.receiver.duplicates(),
+            resent: self.sender.resent(),
+            round_trip: self.sender.round_trip(),
+            window: self.sender.window(),
+            unacknowledged: self.sender.bytes(),
+        }
+    }
+
+    /// A pause does not hold back the end.
+    fn is_paused(&self) -> bool {
+        self.paused && !self.terminating
+    }
+
+    fn connected(&mut self, token: String) {
+        self.disconnected();
+        let open = OpenDataChannel {
+            message_schema_version: "1.0".into(),
+            request_id: MessageId::from_random(self.random.next()).to_string(),
+            token_value: token,
+            client_id: self.client_id.to_string(),
+            client_version: CLIENT_VERSION.into(),
+        };
+        self.open = Some(Frame::Text(String::from_utf8_lossy(&to_bytes(&open)).into_owned()));
+        self.connected = true;
+        self.start.connected(self.now);
+        self.publication(true);
+    }
+
+    fn disconnected(&mut self) {
+        self.connected = false;
+        self.open = None;
+        self.acknowledgements.clear();
+        self.sender.disconnected();
+        self.start.disconnected();
+    }
+
+    fn received(&mut self, message: Bytes) {
+        // A header length that begins with `{` would be two gigabytes: this is a text frame.
+        if message.first() == Some(&b'{') {
+            return self.received_text(&message);
+        }
+        match Message::decode(message, Digest::Verify) {
+            Ok(message) => self.received_message(&message),
+            Err(error) => self.refuse(error.to_string()),
+        }
+    }
+
+    fn received_text(&mut self, text: &[u8]) {
+        match serde_json::from_slice::<ChannelClosed>(text) {
+            Ok(body) => self.received_service(&MessageType::from(body.message_type.as_str()), || body.output),
+            Err(error) => self.refuse(format!("a text frame is no message: {error}")),
+        }
+    }
+
+    fn received_message(&mut self, message: &Message) {
+        match &message.message_type {
+            MessageType::OutputStreamData => self.received_stream(message),
+            MessageType::Acknowledge => match serde_json::from_slice::<Acknowledgement>(&message.payload) {
+                Ok(body) => {
+                    self.agent_lives();
+                    self.sender.acknowledged(self.now, body.sequence);
+                }
+                Err(error) => self.refuse(format!("an acknowledgement cannot be read: {error}")),
+            },
+            service => self.received_service(service, || closing_text(&message.payload)),
+        }
+    }
+
+    fn received_service(&mut self, message_type: &MessageType, output: impl FnOnce() -> String) {
+        match message_type {
+            MessageType::ChannelClosed => {
+                self.over = true;
+                self.event(Event::Closed(output()));
+            }
+            MessageType::StartPublication => {
+                self.publication(true);
+                self.start.published(self.now);
+            }
+            MessageType::PausePublication => self.publication(false),
+            _ => {}
+        }
+    }
+
+    fn received_stream(&mut self, message: &Message) {
+        if message.sequence < 0 {
+            return self.refuse(format!("message number {} is negative", message.sequence));
+        }
+        self.agent_lives();
+        if self.unfetched > UNFETCHED {
+            return;
+        }
+        if self.receiver.take(message) == Verdict::NoRoom {
+            return;
+        }
+        if self.acknowledgements.len() >= ACKNOWLEDGEMENTS {
+            self.acknowledgements.pop_front();
+        }
+        self.acknowledgements.push_back((message.sequence, message.id));
+        while let Some((payload_type, payload)) = self.receiver.next() {
+            self.payload(payload_type, payload);
+            if self.over {
+                return;
+            }
+        }
+    }
+
+    fn payload(&mut self, payload_type: PayloadType, payload: Bytes) {
+        match payload_type {
+            PayloadType::HandshakeRequest => self.handshake_request(&payload),
+            PayloadType::HandshakeComplete => self.handshake_complete(&payload),
+            PayloadType::EncChallengeRequest => self.challenge(&payload),
+            PayloadType::Output | PayloadType::Error | PayloadType::StdErr | PayloadType::ExitCode => {
+                self.data_began();
+                match self.opened(payload_type, payload) {
+                    Some(payload) => self.data(payload_type, payload),
+                    None => self.fail("a message cannot be decrypted: the two ends' keys differ"),
+                }
+            }
+            PayloadType::Flag if payload[..] == 3u32.to_be_bytes() => self.event(Event::ConnectFailed),
+            _ => {}
+        }
+    }
+
+    fn opened(&self, payload_type: PayloadType, payload: Bytes) -> Option<Bytes> {
+        match &self.crypt {
+            Some(crypt) if payload_type != PayloadType::Error => crypt.open(&payload),
+            _ => Some(payload),
+        }
+    }
+
+    fn data(&mut self, payload_type: PayloadType, payload: Bytes) {
+        if payload_type == PayloadType::ExitCode {
+            let code = std::str::from_utf8(&payload).ok().and_then(|text| text.strip_prefix("EXIT_CODE:"));
+            return match code.and_then(|code| code.trim().parse().ok()) {
+                Some(code) => self.event(Event::ExitCode(code)),
+                None => self.refuse("an exit code cannot be read".into()),
+            };
+        }
+        let stream = if payload_type == PayloadType::Output { Stream::Output } else { Stream::Error };
+        if !payload.is_empty() {
+            self.event(Event::Data(stream, payload));
+        }
+    }
+
+    fn agent_lives(&mut self) {
+        self.heard = Some(self.now);
+        self.publication(true);
+    }
+
+    fn publication(&mut self, flows: bool) {
+        if self.paused == flows {
+            self.paused = !flows;
+            self.event(Event::Publication(flows));
+        }
+    }
+
+    fn write(&mut self, bytes: Bytes) {
+        for at in (0..bytes.len()).step_by(self.payload_size) {
+            let chunk = bytes.slice(at..bytes.len().min(at + self.payload_size));
+            self.put(PayloadType::Output, chunk);
+        }
+    }
+
+    fn resize(&mut self, cols: u32, rows: u32) {
+        // The agent keeps 16 bits of each.
+        let largest = u32::from(u16::MAX);
+        let size = Size { cols: cols.min(largest), rows: rows.min(largest) };
+        self.size = Some(size);
+        if self.start.is_ready() {
+            self.put(PayloadType::Size, to_bytes(&size));
+        }
+    }
+
+    /// Sends a payload, when the session is ready for it.
+    fn put(&mut self, payload_type: PayloadType, payload: Bytes) {
+        if self.start.is_ready() {
+            self.number(payload_type, payload);
+        } else {
+            self.held.push_back((payload_type, payload));
+        }
+    }
+
+    /// Encrypts, numbers, serialises and records a payload; transmission follows.
+    fn number(&mut self, payload_type: PayloadType, payload: Bytes) {
+        if payload_type == PayloadType::Output {
+            self.start.remember(&payload);
+        }
+        let sealed = match &mut self.crypt {
+            Some(crypt) if payload_type == PayloadType::Output => crypt.seal(&payload),
+            _ => Some(payload),
+        };
+        let Some(payload) = sealed else { return self.fail("a message cannot be encrypted") };
+        let message = Message {
+            message_type: MessageType::InputStreamData,
+            created_ms: self.date(),
+            sequence: self.sender.next_number(),
+            flags: 0,
+            id: MessageId::from_random(self.random.next()),
+            payload_type,
+            payload,
+        };
+        match message.encode() {
+            Ok(frame) => self.sender.record(self.now, frame),
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    fn acknowledgement(&mut self, number: i64, id: MessageId) -> Option<Bytes> {
+        let body = Acknowledgement {
+            message_type: MessageType::OutputStreamData.as_str().into(),
+            message_id: id.to_string(),
+            sequence: number,
+            is_sequential: true,
+        };
+        let message = Message {
+            message_type: MessageType::Acknowledge,
+            created_ms: self.date(),
+            sequence: 0,
+            flags: FLAGS_ACKNOWLEDGE,
+            id: MessageId::from_random(self.random.next()),
+            payload_type: PayloadType::None,
+            payload: to_bytes(&body),
+        };
+        message.encode().ok()
+    }
+
+    fn date(&self) -> u64 {
+        let (started, date) = self.started;
+        let since = self.now.saturating_duration_since(started).as_millis();
+        date.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+
+    fn event(&mut self, event: Event) {
+        self.unfetched += weight(&event);
+        self.events.push_back(event);
+    }
+
+    fn refuse(&mut self, why: String) {
+        if self.refused == 0 {
+            self.event(Event::Refused(why));
+        }
+        self.refused += 1;
+    }
+
+    fn fail(&mut self, why: &str) {
+        if !self.over {
+            self.over = true;
+            self.event(Event::Failed(why.to_owned()));
+        }
+    }
+}
+
+/// What an unfetched event weighs against [`UNFETCHED`].
+fn weight(event: &Event) -> usize {
+    match event {
+        Event::Data(_, bytes) => 256 + bytes.len(),
+        _ => 256,
+    }
+}
+
+/// The text of channel_closed; a body that is no JSON still says something.
+fn closing_text(payload: &[u8]) -> String {
+    match serde_json::from_slice::<ChannelClosed>(payload) {
+        Ok(body) => body.output,
+        Err(_) => String::from_utf8_lossy(&payload[..payload.len().min(1024)]).into_owned(),
+    }
+}
+
+/// Random bytes from a seed: HMAC-SHA-256 of a counter.
+#[derive(Debug)]
+struct Random {
+    key: hmac::Key,
+    drawn: u64,
+}
+
+impl Random {
+    fn new(seed: &[u8; 32]) -> Self {
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, seed), drawn: 0 }
+    }
+
+    fn next<const N: usize>(&mut self) -> [u8; N] {
+        const { assert!(N <= 32) };
+        self.drawn += 1;
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&hmac::sign(&self.key, &self.drawn.to_be_bytes()).as_ref()[..N]);
+        bytes
     }
 }

@@ -8,5 +8,9 @@
 
 pub mod body;
 pub mod channel;
+pub mod crypt;
+pub mod handshake;
+pub mod rtt;
 pub mod smux;
+mod window;
 pub mod wire;
