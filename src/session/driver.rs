@@ -118,6 +118,7 @@ impl<C: Cloud> Session<C> {
             started: (Instant::now(), SystemTime::now()),
             payload_size: PAYLOAD,
             window: WINDOW,
+            expect_handshake: true,
         };
         let Ticket { session_id, stream_url, token } = ticket;
         let first = join(cloud.clone(), network.clone(), stream_url.clone(), token);
@@ -262,6 +263,8 @@ impl<C: Cloud> Session<C> {
                 )));
                 return;
             }
+            // One broken message is no news; a person who asks finds the count in the statistics.
+            channel::Event::Refused(_) => return,
             channel::Event::Closed(text) => return self.end(SessionError::Closed(text)),
             channel::Event::Failed(text) => return self.end(SessionError::Broken(text)),
         });
