@@ -1,0 +1,155 @@
+//! All that a running sandbox is: the account, its sessions, what misbehaves, what was called.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use crate::agent;
+use crate::faults::Faults;
+use crate::session::{Document, Session, Ticket, count};
+use crate::world::{Cluster, Container, Fixture, Task, World};
+
+/// The only key that the sandbox takes.
+pub(crate) const ACCESS_KEY_ID: &str = "AKIAECSXSANDBOX00000";
+/// Its secret, which is none.
+pub(crate) const SECRET_ACCESS_KEY: &str = "sandbox";
+
+/// Frames that wait between gateway and agent. The agent stops reading its sources beyond.
+const QUEUE: usize = 64;
+
+/// A running sandbox.
+pub(crate) struct Sandbox {
+    /// The port it listens on.
+    pub(crate) port: u16,
+    world: Mutex<World>,
+    faults: Mutex<Faults>,
+    sessions: Mutex<BTreeMap<String, Arc<Session>>>,
+    calls: Mutex<BTreeMap<String, u64>>,
+    outage: Mutex<Option<Instant>>,
+    /// For the agents, which outlive the call that starts them.
+    itself: std::sync::Weak<Self>,
+}
+
+impl Sandbox {
+    pub(crate) fn new(port: u16, mut fixture: Fixture) -> Arc<Self> {
+        let faults = std::mem::take(&mut fixture.faults);
+        Arc::new_cyclic(|itself| Self {
+            port,
+            world: Mutex::new(World::new(fixture)),
+            faults: Mutex::new(faults),
+            sessions: Mutex::default(),
+            calls: Mutex::default(),
+            outage: Mutex::default(),
+            itself: itself.clone(),
+        })
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        lock(&self.world)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        lock(&self.faults)
+    }
+
+    pub(crate) fn sessions(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Session>>> {
+        lock(&self.sessions)
+    }
+
+    /// How often each API operation was called.
+    pub(crate) fn calls(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        lock(&self.calls)
+    }
+
+    /// Until when nothing but the admin interface answers.
+    pub(crate) fn outage(&self) -> MutexGuard<'_, Option<Instant>> {
+        lock(&self.outage)
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What to export for programs to find the sandbox.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let region = self.world().region.clone();
+        vec![
+            ("AWS_ENDPOINT_URL", self.endpoint()),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
+            ("AWS_REGION", region.clone()),
+            ("AWS_DEFAULT_REGION", region),
+        ]
+    }
+
+    /// Opens a session to a container and starts its agent.
+    pub(crate) fn start_session(
+        &self,
+        owner: &str,
+        cluster: &Cluster,
+        task: &Task,
+        container: &Container,
+        document: Document,
+    ) -> Ticket {
+        let id = format!("{owner}-{}", &random_hex()[..17]);
+        let target = format!("ecs:{}_{}_{}", cluster.name, task.id, container.runtime_id);
+        let (to_agent, agent_receives) = mpsc::channel(QUEUE);
+        let (agent_sends, from_agent) = mpsc::channel(QUEUE);
+        let place = (task.id.clone(), container.name.clone());
+        let session =
+            Session::new(self.sessions().len(), id.clone(), target, place, document, to_agent, from_agent);
+        if let (false, Some(sandbox)) = (self.faults().no_agent, self.itself.upgrade()) {
+            let agent = agent::run(sandbox, session.clone(), agent_receives, agent_sends);
+            session.set_agent(tokio::spawn(agent).abort_handle());
+        }
+        self.sessions().insert(id, session.clone());
+        let url = self.faults().stream_url.clone();
+        self.ticket(&session, url)
+    }
+
+    /// A new way into an open session.
+    pub(crate) fn resume_session(&self, session: &Session) -> Ticket {
+        count(&session.counters.resumes, 1);
+        let url = self.faults().resume_stream_url.clone();
+        self.ticket(session, url)
+    }
+
+    fn ticket(&self, session: &Session, url: Option<String>) -> Ticket {
+        let token = random_hex();
+        session.set_token(&token);
+        // The cell number's raw +, / and = are a signer's trap (protocol.md 1.5).
+        let url = url.unwrap_or_else(|| {
+            "ws://127.0.0.1:{port}/v1/data-channel/{session}?role=publish_subscribe&cell-number=AAEC+Sandbox/AAA=".into()
+        });
+        let stream_url = url.replace("{port}", &self.port.to_string()).replace("{session}", &session.id);
+        Ticket { session_id: session.id.clone(), stream_url, token }
+    }
+
+    /// Stops a task as ECS would, and its agents with it: no channel_closed is sent.
+    pub(crate) fn kill_task(&self, task: &str, reason: &str) -> bool {
+        let found = self.world().stop(task, reason);
+        for session in self.sessions().values().filter(|session| session.task == task) {
+            session.kill_agent();
+        }
+        found
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Random bytes from the system.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // Without randomness the ids of a test bed merely repeat.
+    let _ = getrandom::fill(&mut bytes);
+    bytes
+}
+
+/// 32 random hex digits.
+pub(crate) fn random_hex() -> String {
+    random::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
