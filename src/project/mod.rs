@@ -1,6 +1,31 @@
 //! What the directory says: ecspresso, ecsta and ecsx files, read into one [`Project`].
+//!
+//! [`load`] finds the files and reads them the way their own tools do: the template runs over
+//! the text, then the text is parsed ([`ecspresso`](https://github.com/kayac/ecspresso) v2);
+//! a file that calls plugin functions is read twice, plugins first (v3). Nothing but files is
+//! touched: the environment comes with [`Environment`], no command is run, nothing is fetched.
 
-use std::path::PathBuf;
+mod definition;
+mod document;
+mod ecspresso;
+mod envfile;
+mod error;
+mod find;
+mod lookup;
+mod template;
+mod tfstate;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use document::{Document, Text};
+use ecspresso::Given;
+use error::Source;
+use lookup::Lookups;
+use template::Unknowns;
+
+pub use error::{Error, ErrorKind, Place};
 
 /// What a project's files say of region, cluster, service and task definition.
 ///
@@ -23,4 +48,168 @@ pub struct Project {
     pub family: Option<String>,
     /// Names of the containers, as the task definition's file says.
     pub containers: Vec<String>,
+    /// Why `family` and `containers` could not be had. An error only for who needs them.
+    pub definition_error: Option<Box<Error>>,
+    /// What is odd, though no error: a line each, for stderr.
+    pub warnings: Vec<String>,
+}
+
+/// What the command line says of the project.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `--config`: the file, rather than the nearest.
+    pub config: Option<PathBuf>,
+    /// `--envfile`, each as given (commas separate several).
+    pub envfiles: Vec<String>,
+    /// `--ext-str NAME=VALUE`, each as given (semicolons separate several).
+    pub ext_str: Vec<String>,
+    /// `--ext-code NAME=CODE`, likewise.
+    pub ext_code: Vec<String>,
+    /// `--region`: then the project need not know it.
+    pub region: Option<String>,
+    /// `--cluster`: likewise.
+    pub cluster: Option<String>,
+    /// `--service`: likewise.
+    pub service: Option<String>,
+}
+
+/// The surroundings of the process, read by the caller.
+#[derive(Clone, Default)]
+pub struct Environment {
+    /// The environment's variables.
+    pub variables: BTreeMap<String, String>,
+    /// The current directory, absolute.
+    pub current_dir: PathBuf,
+    /// The home directory.
+    pub home: Option<PathBuf>,
+}
+
+// Variables hold secrets: their names may be shown, their values not.
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Environment")
+            .field("variables", &self.variables.keys())
+            .field("current_dir", &self.current_dir)
+            .field("home", &self.home)
+            .finish()
+    }
+}
+
+/// Reads the project of `environment.current_dir`, or the one that `options` name.
+///
+/// A directory without a project is no error: everything is `None` then.
+pub fn load(options: &Options, environment: &Environment) -> Result<Project, Error> {
+    let mut environment = environment.clone();
+    for name in envfiles(options, &environment) {
+        let source = Source::read(&environment.current_dir.join(name), &environment.current_dir)?;
+        environment.variables.extend(envfile::parse(&source)?);
+    }
+    let found = find::find(options.config.as_deref(), &environment)?;
+    let mut project = match &found.config {
+        Some(config) => read(config, options, &environment)?,
+        None => Project::default(),
+    };
+    let region = environment.variables.get("AWS_REGION").filter(|region| !region.is_empty());
+    project.region = options.region.clone().or(project.region).or_else(|| region.cloned());
+    project.cluster = options.cluster.clone().or(project.cluster);
+    project.service = options.service.clone().or(project.service);
+    Ok(project)
+}
+
+fn envfiles(options: &Options, environment: &Environment) -> Vec<String> {
+    let from_environment = environment.variables.get("ECSPRESSO_ENVFILE").map(std::slice::from_ref);
+    let named =
+        if options.envfiles.is_empty() { from_environment.unwrap_or_default() } else { &options.envfiles };
+    named
+        .iter()
+        .flat_map(|names| names.split(','))
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn read(config: &Path, options: &Options, environment: &Environment) -> Result<Project, Error> {
+    let current = &environment.current_dir;
+    let folder = config.parent().unwrap_or(current);
+    let source = Source::read(config, current)?;
+    if config.extension().is_some_and(|extension| extension == "jsonnet") {
+        let message = format!("{} is jsonnet, which this version does not read", source.name.display());
+        return Err(Error::new(ErrorKind::Jsonnet, message));
+    }
+    let mut lookups = Lookups::new(environment.variables.clone(), current);
+    let tree = template::parse(&source.text).map_err(|fault| fault.of(&source))?;
+    let given = Given {
+        region: options.region.is_some(),
+        cluster: options.cluster.is_some(),
+        service: options.service.is_some(),
+    };
+
+    // With the plugins' functions unknown: all there is to a v2 file, and the plugins of a v3 one.
+    let text = rendered(&source, &tree, &mut lookups)?;
+    let document = yaml::parse(&text)?;
+    ecspresso::plugins(&document, folder, current, &mut lookups)?;
+    check_functions(&source, &tree, &lookups)?;
+    let plain = tree.functions.iter().all(|function| Lookups::is_plain(&function.name));
+    let decoded = if plain {
+        ecspresso::decode(&document, folder, given)?
+    } else {
+        let text = rendered(&source, &tree, &mut lookups)?;
+        ecspresso::decode(&yaml::parse(&text)?, folder, given)?
+    };
+
+    let mut project = Project {
+        config: Some(config.to_path_buf()),
+        region: decoded.region,
+        cluster: decoded.cluster,
+        service: decoded.service,
+        service_definition: decoded.service_definition,
+        task_definition: decoded.task_definition,
+        warnings: decoded.warnings,
+        ..Project::default()
+    };
+    if let Some(path) = &project.task_definition {
+        match read_definition(path, current, &mut lookups) {
+            Ok(definition) => {
+                project.family = definition.family;
+                project.containers = definition.containers;
+            }
+            Err(error) => project.definition_error = Some(Box::new(error)),
+        }
+    }
+    Ok(project)
+}
+
+/// Renders a configuration: every variable it must have has to be there, and all that are not
+/// are named at once.
+fn rendered<'s>(source: &'s Source, tree: &template::Tree, lookups: &mut Lookups) -> Result<Text<'s>, Error> {
+    let mut unknowns = Unknowns::default();
+    let result = template::render(source, tree, lookups, &mut unknowns);
+    let missing = unknowns.reasons().iter().filter(|reason| reason.kind() == ErrorKind::Variable).cloned();
+    if let Some(missing) = Error::all(missing) {
+        return Err(missing);
+    }
+    Ok(Text { source, rendered: result?, unknowns })
+}
+
+/// Go knows its functions when it parses: one that does not exist is an error even where it
+/// is not called.
+fn check_functions(source: &Source, tree: &template::Tree, lookups: &Lookups) -> Result<(), Error> {
+    let unknown = tree.functions.iter().filter(|function| !lookups.knows(&function.name));
+    let errors = unknown.map(|function| {
+        lookup::not_defined(lookups, &function.name, source.place(function.at, function.name.len()))
+    });
+    Error::all(errors).map_or(Ok(()), Err)
+}
+
+fn read_definition(
+    path: &Path,
+    current: &Path,
+    lookups: &mut Lookups,
+) -> Result<definition::Definition, Error> {
+    let source = Source::read(path, current)?;
+    let tree = template::parse(&source.text).map_err(|fault| fault.of(&source))?;
+    check_functions(&source, &tree, lookups)?;
+    let mut unknowns = Unknowns::default();
+    let rendered = template::render(&source, &tree, lookups, &mut unknowns)?;
+    definition::decode(&Document::json(&Text { source: &source, rendered, unknowns })?)
 }

@@ -1,0 +1,255 @@
+//! What is wrong with a project, told as a compiler tells it: file, line, column, the line
+//! itself, a caret, and what to do.
+//!
+//! Only the text of the file is ever shown, never what a template made of it: a rendered line
+//! may hold the value of a variable.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::ui::Explain;
+
+/// What went wrong, for programs that want to tell cases apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// There is no such file, or no project at all.
+    NotFound,
+    /// A file is there but could not be read.
+    Unreadable,
+    /// A line of an envfile is no assignment.
+    Envfile,
+    /// A template is malformed, or failed.
+    Template,
+    /// A variable that `must_env` asks for is not set.
+    Variable,
+    /// A value that only AWS, a remote or an absent state could give.
+    Lookup,
+    /// A jsonnet program is malformed, or failed.
+    Jsonnet,
+    /// YAML or JSON is malformed.
+    Syntax,
+    /// A key holds what it must not hold.
+    Type,
+    /// The `plugins` section is wrong.
+    Plugin,
+    /// More than a project may sensibly be: size, depth, aliases, loops.
+    TooLarge,
+}
+
+/// Why a project could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    notes: Vec<Note>,
+    hints: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Note {
+    place: Option<Place>,
+    message: String,
+}
+
+/// A place in a file: what an editor jumps to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as the person would name it.
+    pub file: PathBuf,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The line itself; empty when it must not be shown.
+    text: String,
+    /// How many characters to underline.
+    width: usize,
+}
+
+impl Error {
+    /// An error without a place.
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, notes: vec![Note { place: None, message: message.into() }], hints: Vec::new() }
+    }
+
+    /// An error at a place.
+    pub(crate) fn at(kind: ErrorKind, place: Place, message: impl Into<String>) -> Self {
+        let note = Note { place: Some(place), message: message.into() };
+        Self { kind, notes: vec![note], hints: Vec::new() }
+    }
+
+    /// One more thing to try; said once however often it is given.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        let hint = hint.into();
+        if !self.hints.contains(&hint) {
+            self.hints.push(hint);
+        }
+        self
+    }
+
+    /// Several errors as one; the first gives the kind. `None` of an empty list.
+    pub(crate) fn all(errors: impl IntoIterator<Item = Self>) -> Option<Self> {
+        errors.into_iter().reduce(|mut first, next| {
+            for note in next.notes {
+                if !first.notes.contains(&note) {
+                    first.notes.push(note);
+                }
+            }
+            next.hints.into_iter().fold(first, Self::hint)
+        })
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Where, as far as it is known: one place for each thing that is wrong.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.notes.iter().filter_map(|note| note.place.as_ref())
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Explain for Error {
+    fn hints(&self) -> Vec<String> {
+        self.hints.clone()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, note) in self.notes.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            match &note.place {
+                None => write!(f, "{}", note.message)?,
+                Some(place) => place.show(f, &note.message)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The widest excerpt of a line that is shown, in characters: minified JSON is one long line.
+const EXCERPT: usize = 100;
+
+impl Place {
+    fn show(&self, f: &mut fmt::Formatter<'_>, message: &str) -> fmt::Result {
+        write!(f, "{}:{}:{}: {message}", self.file.display(), self.line, self.column)?;
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let characters: Vec<char> = self.text.chars().collect();
+        let caret = (self.column - 1).min(characters.len());
+        let start = if characters.len() <= EXCERPT { 0 } else { caret.saturating_sub(EXCERPT / 2) };
+        let end = characters.len().min(start + EXCERPT);
+        // Tabs and escape sequences would move the caret, or the terminal.
+        let shown: String =
+            characters[start..end].iter().map(|&c| if c.is_control() { ' ' } else { c }).collect();
+        let number = self.line.to_string();
+        let margin = " ".repeat(number.len());
+        let before = if start > 0 { "…" } else { "" };
+        let after = if end < characters.len() { "…" } else { "" };
+        let blanks = " ".repeat(columns(&characters[start..caret.min(end)]) + before.chars().count());
+        let carets = "^".repeat(self.width.clamp(1, (end - caret.min(end)).max(1)));
+        write!(f, "\n {number} | {before}{}{after}\n {margin} | {blanks}{carets}", shown.trim_end())
+    }
+}
+
+/// Terminal columns of these characters: East Asian wide ones take two.
+fn columns(characters: &[char]) -> usize {
+    characters.iter().map(|&c| if matches!(c, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{1f300}'..='\u{1faff}') { 2 } else { 1 }).sum()
+}
+
+/// The text of a file, and what to call it.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    /// The file, as the person would name it.
+    pub(crate) name: PathBuf,
+    /// Its text; without a byte order mark.
+    pub(crate) text: String,
+}
+
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 32 << 20;
+
+impl Source {
+    /// Reads a file. `current` is the current directory, which its name is told from.
+    pub(crate) fn read(path: &Path, current: &Path) -> Result<Self, Error> {
+        let name = path.strip_prefix(current).unwrap_or(path).to_path_buf();
+        let failed = |error: std::io::Error| {
+            let kind = match error.kind() {
+                std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+                _ => ErrorKind::Unreadable,
+            };
+            Error::new(kind, format!("cannot read {}: {}", name.display(), plain(&error)))
+        };
+        let size = std::fs::metadata(path).map_err(failed)?;
+        if size.is_dir() {
+            return Err(Error::new(
+                ErrorKind::Unreadable,
+                format!("{} is a directory, not a file", name.display()),
+            ));
+        }
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(failed)?;
+        std::io::Read::read_to_end(&mut std::io::Read::take(file, LARGEST + 1), &mut bytes)
+            .map_err(failed)?;
+        if bytes.len() as u64 > LARGEST {
+            let message = format!("{} is larger than {} MiB", name.display(), LARGEST >> 20);
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        // As Go reads it: what is no UTF-8 becomes U+FFFD. A mark at the start is no content.
+        let text = String::from_utf8_lossy(&bytes);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
+        Ok(Self { name, text })
+    }
+
+    /// The place of `width` bytes at `offset`.
+    pub(crate) fn place(&self, offset: usize, width: usize) -> Place {
+        let offset = floor(&self.text, offset);
+        let breaks = |c: char| c == '\n' || c == '\r';
+        let before = &self.text[..offset];
+        // A line ends with \n, \r\n, or \r alone.
+        let line = 1
+            + before.matches('\n').count()
+            + before
+                .char_indices()
+                .filter(|(i, c)| *c == '\r' && !self.text[i + 1..].starts_with('\n'))
+                .count();
+        let start = before.rfind(breaks).map_or(0, |i| i + 1);
+        let end = self.text[offset..].find(breaks).map_or(self.text.len(), |i| offset + i);
+        let under = &self.text[offset..floor(&self.text, offset.saturating_add(width)).clamp(offset, end)];
+        Place {
+            file: self.name.clone(),
+            line,
+            column: self.text[start..offset].chars().count() + 1,
+            text: self.text[start..end].to_owned(),
+            width: under.chars().count(),
+        }
+    }
+
+    /// A place whose line must not be shown: it may hold a secret.
+    pub(crate) fn hidden_place(&self, offset: usize) -> Place {
+        Place { text: String::new(), ..self.place(offset, 1) }
+    }
+}
+
+/// The nearest character boundary at or before `offset`.
+fn floor(text: &str, offset: usize) -> usize {
+    let mut offset = offset.min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
+}
+
+/// An I/O error without the operating system's number.
+pub(crate) fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    text[..1].to_lowercase() + &text[1..]
+}

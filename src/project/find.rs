@@ -1,0 +1,97 @@
+//! Which file speaks for a directory.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::Environment;
+use super::error::{Error, ErrorKind};
+
+/// ecspresso's names, in its order.
+const NAMES: [&str; 4] = ["ecspresso.yml", "ecspresso.yaml", "ecspresso.json", "ecspresso.jsonnet"];
+/// Names of old habit: taken when they have ecspresso's keys.
+const OLD_NAMES: [&str; 2] = ["config.yaml", "config.yml"];
+/// ecsx's own file.
+const PRESETS: [&str; 2] = ["ecsx.yml", "ecsx.yaml"];
+
+/// The files of a project; absolute paths.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) presets: Option<PathBuf>,
+}
+
+/// Finds the files: those named, else those of the nearest directory that has any.
+pub(crate) fn find(named: Option<&Path>, environment: &Environment) -> Result<Found, Error> {
+    let variable = |name: &str| environment.variables.get(name).filter(|value| !value.is_empty());
+    let named = named
+        .map(Path::to_path_buf)
+        .or_else(|| variable("ECSX_CONFIG").map(PathBuf::from))
+        .or_else(|| variable("ECSPRESSO_CONFIG").map(PathBuf::from));
+    let Some(named) = named else {
+        return Ok(nearest(environment));
+    };
+    let config = clean(&environment.current_dir.join(&named));
+    let folder = config.parent().unwrap_or(&config).to_path_buf();
+    // ecspresso takes its default name for any of its names, so that this finds the .jsonnet.
+    let config = match config.file_name().is_some_and(|name| name == NAMES[0]) && !config.exists() {
+        true => in_folder(&folder, &NAMES).unwrap_or(config),
+        false => config,
+    };
+    let extension = config.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    if !matches!(extension, "yml" | "yaml" | "json" | "jsonnet") {
+        let message =
+            format!("{}: a configuration ends with .yml, .yaml, .json or .jsonnet", named.display());
+        return Err(Error::new(ErrorKind::NotFound, message));
+    }
+    let presets = in_folder(&folder, &PRESETS).or_else(|| nearest(environment).presets);
+    Ok(Found { config: Some(config), presets })
+}
+
+/// The files of the current directory, else of the nearest parent up to the repository's root
+/// or the home directory.
+fn nearest(environment: &Environment) -> Found {
+    for folder in environment.current_dir.ancestors() {
+        let found = Found {
+            config: in_folder(folder, &NAMES).or_else(|| old_habit(folder)),
+            presets: in_folder(folder, &PRESETS),
+        };
+        let last = folder.join(".git").exists() || environment.home.as_deref() == Some(folder);
+        if found != Found::default() || last {
+            return found;
+        }
+    }
+    Found::default()
+}
+
+fn in_folder(folder: &Path, names: &[&str]) -> Option<PathBuf> {
+    names.iter().map(|name| folder.join(name)).find(|path| path.is_file())
+}
+
+fn old_habit(folder: &Path) -> Option<PathBuf> {
+    let path = in_folder(folder, &OLD_NAMES)?;
+    // Many tools have a config.yaml; two of these keys at the margin are ecspresso's.
+    let size = std::fs::metadata(&path).ok()?.len();
+    let text = if size <= 1 << 20 { std::fs::read(&path).ok()? } else { return None };
+    let text = String::from_utf8_lossy(&text);
+    let has =
+        |key: &str| text.lines().any(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')));
+    let keys = ["cluster", "service", "service_definition", "task_definition"];
+    (keys.iter().filter(|key| has(key)).count() >= 2).then_some(path)
+}
+
+/// A path without `.`, and without `..` where that needs no look at the disk.
+pub(crate) fn clean(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir
+                if matches!(cleaned.components().next_back(), Some(Component::Normal(_))) =>
+            {
+                cleaned.pop();
+            }
+            Component::ParentDir if cleaned.has_root() => {}
+            component => cleaned.push(component),
+        }
+    }
+    cleaned
+}

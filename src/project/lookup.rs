@@ -1,0 +1,258 @@
+//! The functions of a project's templates and jsonnet: variables, and look-ups in states.
+//!
+//! A look-up is made when it is called, never before. What only AWS, a remote state or a
+//! command could answer is not asked for: it is unknown, and whoever needs it says so.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::error::{Error, ErrorKind};
+use super::template::{BUILTINS, Failed, Functions, Value, sprintf};
+use super::tfstate::{Read, State};
+
+/// Variables by name.
+pub(crate) type Variables = BTreeMap<String, String>;
+
+/// What a plugin's function does.
+#[derive(Debug, Clone)]
+pub(crate) enum Function {
+    /// `tfstate`, in the state of this index.
+    Tfstate(usize),
+    /// `tfstatef`: the same with a format.
+    Tfstatef(usize),
+    /// Only AWS knows: which service has to be asked.
+    Remote(&'static str),
+    /// A command would have to be run.
+    Command,
+}
+
+/// Where a state is.
+#[derive(Debug)]
+pub(crate) enum Location {
+    /// A file, and whether it may be missing.
+    File(PathBuf),
+    /// Anywhere but on this machine, as written.
+    Remote(String),
+}
+
+#[derive(Debug)]
+struct Slot {
+    location: Location,
+    state: OnceCell<Result<State, Failure>>,
+}
+
+#[derive(Debug, Clone)]
+struct Failure {
+    message: String,
+    hints: Vec<String>,
+}
+
+/// Everything a template of this project may call.
+#[derive(Debug)]
+pub(crate) struct Lookups {
+    variables: Variables,
+    current: PathBuf,
+    functions: BTreeMap<String, Function>,
+    states: Vec<Slot>,
+    /// Nothing is known of the plugins yet: every name may be one of their functions.
+    deferred: bool,
+}
+
+/// What every template may call.
+const ALWAYS: [&str; 3] = ["env", "json_escape", "must_env"];
+
+impl Lookups {
+    /// Before the plugins are known.
+    pub(crate) fn new(variables: Variables, current: &Path) -> Self {
+        Self {
+            variables,
+            current: current.to_path_buf(),
+            functions: BTreeMap::new(),
+            states: Vec::new(),
+            deferred: true,
+        }
+    }
+
+    /// From now on only what was added is a function.
+    pub(crate) fn settle(&mut self) {
+        self.deferred = false;
+    }
+
+    /// Adds a function; false if there is one of that name.
+    pub(crate) fn add(&mut self, name: String, function: Function) -> bool {
+        let taken = ALWAYS.contains(&name.as_str()) || BUILTINS.contains(&name.as_str());
+        !taken && self.functions.insert(name, function).is_none()
+    }
+
+    /// Adds a state; its index.
+    pub(crate) fn add_state(&mut self, location: Location) -> usize {
+        self.states.push(Slot { location, state: OnceCell::new() });
+        self.states.len() - 1
+    }
+
+    /// A variable.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    /// Whether `name` is a function that needs no plugin.
+    pub(crate) fn is_plain(name: &str) -> bool {
+        ALWAYS.contains(&name) || BUILTINS.contains(&name)
+    }
+
+    /// Whether there is such a function.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        Self::is_plain(name) || self.functions.contains_key(name)
+    }
+
+    /// The function most like `name`.
+    pub(crate) fn nearest(&self, name: &str) -> Option<&str> {
+        let known = self.functions.keys().map(String::as_str).chain(ALWAYS);
+        known
+            .map(|known| (strsim::jaro_winkler(name, known), known))
+            .filter(|(likeness, _)| *likeness > 0.8)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, known)| known)
+    }
+
+    /// `env`: the first of the variables that is not empty, else the last name itself.
+    pub(crate) fn env<'a>(&'a self, names: &[&'a str]) -> &'a str {
+        names
+            .iter()
+            .find_map(|name| self.variable(name).filter(|value| !value.is_empty()))
+            .or(names.last().copied())
+            .unwrap_or_default()
+    }
+
+    /// `must_env`: the variable, even an empty one.
+    pub(crate) fn must_env(&self, name: &str) -> Result<&str, Failed> {
+        self.variable(name).ok_or_else(|| Failed::Unavailable {
+            kind: ErrorKind::Variable,
+            message: format!("must_env: the variable {name} is not set"),
+            hints: vec!["set it, or name a file that does with --envfile FILE".to_owned()],
+        })
+    }
+
+    /// The value at `address` in the state `index`.
+    pub(crate) fn tfstate(
+        &self,
+        name: &str,
+        index: usize,
+        address: &str,
+    ) -> Result<serde_json::Value, Failed> {
+        let slot = &self.states[index];
+        let state =
+            slot.state.get_or_init(|| self.read(slot)).as_ref().map_err(|failure| Failed::Unavailable {
+                kind: ErrorKind::Lookup,
+                message: format!("{name} {address}: {}", failure.message),
+                hints: failure.hints.clone(),
+            })?;
+        match state.lookup(address).map_err(Failed::Wrong)? {
+            Some(value) => Ok(value),
+            None => Err(Failed::Wrong(format!("{name}: {address} is not in the state"))),
+        }
+    }
+
+    fn read(&self, slot: &Slot) -> Result<State, Failure> {
+        let elsewhere = |place: &str| Failure {
+            message: format!("its state is not on this machine ({place}), and ecsx does not fetch states"),
+            hints: avoid(),
+        };
+        let path = match &slot.location {
+            Location::File(path) => path,
+            Location::Remote(url) => return Err(elsewhere(url.split(['?', '#']).next().unwrap_or(url))),
+        };
+        match State::read(path, self.variable("TF_WORKSPACE"), &self.current) {
+            Ok(Read::State(state)) => Ok(state),
+            Ok(Read::Elsewhere(kind)) => Err(elsewhere(&format!("backend {kind}"))),
+            Err(error) => Err(Failure { message: error.to_string(), hints: avoid() }),
+        }
+    }
+
+    /// A function that is not for this machine to answer.
+    pub(crate) fn unavailable(name: &str, function: &Function) -> Failed {
+        let message = match function {
+            Function::Remote(service) => {
+                format!("{name} asks {service}, which ecsx does not while it reads a project")
+            }
+            Function::Command => format!("{name} runs a command, which ecsx never does for a project's file"),
+            Function::Tfstate(_) | Function::Tfstatef(_) => format!("{name} cannot be answered here"),
+        };
+        Failed::Unavailable { kind: ErrorKind::Lookup, message, hints: avoid() }
+    }
+}
+
+/// How to do without a look-up.
+fn avoid() -> Vec<String> {
+    vec!["say what it would answer: --cluster, --service, --family or --container".to_owned()]
+}
+
+impl Functions for Lookups {
+    fn call(&mut self, name: &str, arguments: &[Value]) -> Result<Value, Failed> {
+        let texts = |arguments: &[Value]| -> Result<Vec<String>, Failed> {
+            let text = |value: &Value| match value {
+                Value::Text(text) => Ok(text.clone()),
+                Value::Int(number) => Err(Failed::Wrong(format!("{name} takes strings, not {number}"))),
+                _ => Err(Failed::Wrong(format!("{name} takes strings"))),
+            };
+            arguments.iter().map(text).collect()
+        };
+        let one = |arguments: &[Value]| match texts(arguments)?.as_slice() {
+            [text] => Ok(text.clone()),
+            others => Err(Failed::Wrong(format!("{name} takes one argument, not {}", others.len()))),
+        };
+        match name {
+            "env" => {
+                let names = texts(arguments)?;
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                return Ok(Value::Text(self.env(&names).to_owned()));
+            }
+            "must_env" => return self.must_env(&one(arguments)?).map(|value| Value::Text(value.to_owned())),
+            "json_escape" => return Ok(Value::Text(super::template::json_escape(&one(arguments)?))),
+            _ => {}
+        }
+        match self.functions.get(name) {
+            Some(&Function::Tfstate(index)) => {
+                let address = one(arguments)?.replace('\'', "\"");
+                Ok(Value::Text(text_of(self.tfstate(name, index, &address)?)))
+            }
+            Some(&Function::Tfstatef(index)) => {
+                let [Value::Text(format), rest @ ..] = arguments else {
+                    return Err(Failed::Wrong(format!("{name} takes a format first")));
+                };
+                let address = sprintf(format, rest).replace('\'', "\"");
+                Ok(Value::Text(text_of(self.tfstate(name, index, &address)?)))
+            }
+            Some(function) => Err(Self::unavailable(name, function)),
+            None if self.deferred => Err(Failed::Unavailable {
+                kind: ErrorKind::Lookup,
+                message: format!("{name} is not known before the plugins are"),
+                hints: Vec::new(),
+            }),
+            None => Err(Failed::NoSuchFunction),
+        }
+    }
+}
+
+/// A value as tfstate prints it: strings raw, anything else as JSON.
+fn text_of(value: serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// An error for a function that does not exist.
+pub(crate) fn not_defined(lookups: &Lookups, name: &str, place: super::error::Place) -> Error {
+    let error = Error::at(ErrorKind::Template, place, format!("function {name} is not defined"));
+    match (lookups.nearest(name), name) {
+        (Some(near), _) => error.hint(format!("there is {near}")),
+        (None, name)
+            if name.ends_with("tfstate") || name.ends_with("tfstatef") || name.starts_with("cfn_") =>
+        {
+            error.hint("it comes with an entry in `plugins:` of the configuration (mind its func_prefix)")
+        }
+        _ => error,
+    }
+}

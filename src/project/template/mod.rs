@@ -1,0 +1,82 @@
+//! Go's text/template, as far as configuration files use it, which is nearly all of it: there
+//! is no data (dot is nil), and the functions give text.
+//!
+//! Why not a crate: gtmpl-ng, the best kept, unescapes raw strings, takes no closures as
+//! functions and gives no positions. What is ours here knows the line and column of every
+//! failure, goes on after a function that could not be answered (see [`Unknowns`]), and is
+//! bounded in steps, depth and size.
+
+mod eval;
+mod format;
+mod funcs;
+mod lex;
+mod parse;
+
+use super::error::{Error, ErrorKind, Source};
+
+pub(crate) use eval::{Rendered, Unknowns, render};
+pub(crate) use format::sprintf;
+pub(crate) use funcs::{BUILTINS, json_escape};
+pub(crate) use parse::{Tree, parse};
+
+/// A value in a template.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    /// No value.
+    Nil,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    /// The answer of a function that could not be had; see [`Unknowns`].
+    Unknown(usize),
+}
+
+/// The functions that a template may call besides Go's own.
+pub(crate) trait Functions {
+    /// Calls `name`.
+    fn call(&mut self, name: &str, arguments: &[Value]) -> Result<Value, Failed>;
+}
+
+/// Why a function gave no value.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// There is no such function.
+    NoSuchFunction,
+    /// It was called wrongly, or what it was asked for is wrong: rendering ends.
+    Wrong(String),
+    /// The answer cannot be had. Rendering goes on; who needs what came of it fails.
+    Unavailable { kind: ErrorKind, message: String, hints: Vec<String> },
+}
+
+/// What is wrong with a template, and where in its source, in bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fault {
+    at: usize,
+    width: usize,
+    message: String,
+    hints: Vec<String>,
+    kind: ErrorKind,
+}
+
+impl Fault {
+    fn new(at: usize, width: usize, message: impl Into<String>) -> Self {
+        Self { at, width, message: message.into(), hints: Vec::new(), kind: ErrorKind::Template }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    fn too_large(mut self) -> Self {
+        self.kind = ErrorKind::TooLarge;
+        self
+    }
+
+    /// As the error of a file.
+    pub(crate) fn of(self, source: &Source) -> Error {
+        let error = Error::at(self.kind, source.place(self.at, self.width), self.message);
+        self.hints.into_iter().fold(error, Error::hint)
+    }
+}

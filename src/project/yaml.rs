@@ -1,0 +1,242 @@
+//! YAML as ecspresso reads it (goccy/go-yaml): the first document, YAML 1.2 types, duplicate
+//! keys refused.
+//!
+//! Parsed by saphyr-parser rather than through serde: what a project means depends on whether
+//! a scalar was quoted and where it stands, and serde tells neither.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
+
+use super::document::{Data, Document, Id, Text};
+use super::error::{Error, ErrorKind};
+
+/// The deepest nesting (Go's own limit for JSON) and the most nodes that are taken; with
+/// every alias written out, ten times as many.
+const DEEPEST: usize = 10_000;
+const MOST_NODES: usize = 1_000_000;
+const MOST_EXPANDED: u64 = 10_000_000;
+
+/// Parses the first document of `text`. An empty one is null.
+pub(crate) fn parse<'t>(text: &'t Text<'t>) -> Result<Document<'t>, Error> {
+    let rendered = text.rendered.text.as_str();
+    if let Some(at) = rendered.find('\0') {
+        let error = Error::at(ErrorKind::Syntax, text.place(at, 1), "a NUL byte has no place in YAML");
+        return Err(error.hint("save the file as UTF-8"));
+    }
+    let mut composer = Composer {
+        document: Document { text, nodes: Vec::new(), root: 0 },
+        offsets: Offsets { text: rendered, characters: 0, bytes: 0 },
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        sizes: Vec::new(),
+    };
+    let mut parser = Parser::new_from_str(rendered);
+    while let Some(event) = parser.next_event() {
+        let (event, span) = event.map_err(|error| {
+            let at = byte_offset(rendered, error.marker().index());
+            let mut message = error.info().to_owned();
+            if rendered[line_start(rendered, at)..].trim_start_matches(' ').starts_with('\t') {
+                "a tab cannot indent YAML".clone_into(&mut message);
+            }
+            let error =
+                Error::at(ErrorKind::Syntax, text.place(at, 1), format!("this is not YAML: {message}"));
+            match text.rendered.origin(at) {
+                (_, Some(_)) => error.hint("what this action gives does not fit here; put it in quotes"),
+                _ => error,
+            }
+        })?;
+        let at = composer.offsets.byte(span.start.index());
+        let width = composer.offsets.byte(span.end.index()).saturating_sub(at);
+        match event {
+            Event::DocumentEnd => break,
+            Event::Scalar(value, style, anchor, tag) => {
+                let data = scalar(&value, style, tag.as_deref());
+                let id = composer.add(data, at, width.max(1))?;
+                composer.place_node(id, anchor)?;
+            }
+            Event::Alias(anchor) => {
+                // An anchor that is still open refers to itself: nothing, as goccy has it.
+                let id = match composer.anchors.get(&anchor) {
+                    Some(&id) if !composer.open.iter().any(|open| open.id == id) => id,
+                    _ => composer.add(Data::Null, at, width)?,
+                };
+                composer.place_node(id, 0)?;
+            }
+            Event::SequenceStart(anchor, _) => composer.begin(Data::List(Vec::new()), at, anchor)?,
+            Event::MappingStart(anchor, _) => composer.begin(Data::Map(Vec::new()), at, anchor)?,
+            Event::SequenceEnd | Event::MappingEnd => composer.end()?,
+            _ => {}
+        }
+    }
+    if composer.document.nodes.is_empty() {
+        composer.add(Data::Null, 0, 0)?;
+    }
+    Ok(composer.document)
+}
+
+/// A collection that is not complete.
+struct Open {
+    id: Id,
+    key: Option<Id>,
+    seen: HashMap<String, Id>,
+}
+
+struct Composer<'t> {
+    document: Document<'t>,
+    offsets: Offsets<'t>,
+    open: Vec<Open>,
+    anchors: HashMap<usize, Id>,
+    /// Of each node: how many nodes it would be without aliases.
+    sizes: Vec<u64>,
+}
+
+impl Composer<'_> {
+    fn add(&mut self, data: Data, at: usize, width: usize) -> Result<Id, Error> {
+        if self.document.nodes.len() >= MOST_NODES {
+            let place = self.document.text.place(at, 1);
+            return Err(Error::at(
+                ErrorKind::TooLarge,
+                place,
+                format!("more than {MOST_NODES} values in one file"),
+            ));
+        }
+        self.sizes.push(1);
+        Ok(self.document.add(data, at, width))
+    }
+
+    fn begin(&mut self, data: Data, at: usize, anchor: usize) -> Result<(), Error> {
+        let id = self.add(data, at, 1)?;
+        if self.open.len() >= DEEPEST {
+            let message = format!("nested deeper than {DEEPEST} levels");
+            return Err(Error::at(ErrorKind::TooLarge, self.document.place(id), message));
+        }
+        if anchor > 0 {
+            self.anchors.insert(anchor, id);
+        }
+        self.open.push(Open { id, key: None, seen: HashMap::new() });
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
+        let Some(Open { id, .. }) = self.open.pop() else { return Ok(()) };
+        let size = |items: &mut dyn Iterator<Item = Id>| {
+            items.fold(1_u64, |sum, item| sum.saturating_add(self.sizes[item]))
+        };
+        let total = match &self.document.nodes[id].data {
+            Data::List(items) => size(&mut items.iter().copied()),
+            Data::Map(pairs) => size(&mut pairs.iter().flat_map(|(key, value)| [*key, *value])),
+            _ => 1,
+        };
+        if total > MOST_EXPANDED {
+            let message = format!("its aliases stand for more than {MOST_EXPANDED} values");
+            return Err(Error::at(ErrorKind::TooLarge, self.document.place(id), message));
+        }
+        self.sizes[id] = total;
+        self.place_node(id, 0)
+    }
+
+    /// Puts a complete node where it belongs.
+    fn place_node(&mut self, id: Id, anchor: usize) -> Result<(), Error> {
+        if anchor > 0 {
+            self.anchors.insert(anchor, id);
+        }
+        let Some(open) = self.open.last_mut() else {
+            self.document.root = id;
+            return Ok(());
+        };
+        let in_map = matches!(self.document.nodes[open.id].data, Data::Map(_));
+        if in_map && open.key.is_none() {
+            open.key = Some(id);
+            if let Data::Text(name) = &self.document.nodes[id].data
+                && name != "<<"
+                && let Some(first) = open.seen.insert(name.clone(), id)
+            {
+                let again = format!("key {name} is here a second time");
+                let first = Error::at(ErrorKind::Type, self.document.place(first), "the first one is here");
+                let error = Error::at(ErrorKind::Type, self.document.place(id), again);
+                return Err(Error::all([error, first])
+                    .unwrap_or_else(|| Error::new(ErrorKind::Type, "duplicate key")));
+            }
+            return Ok(());
+        }
+        let key = open.key.take();
+        match (&mut self.document.nodes[open.id].data, key) {
+            (Data::List(items), _) => items.push(id),
+            (Data::Map(pairs), Some(key)) => pairs.push((key, id)),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Character indices to byte offsets, for indices that mostly grow.
+struct Offsets<'t> {
+    text: &'t str,
+    characters: usize,
+    bytes: usize,
+}
+
+impl Offsets<'_> {
+    fn byte(&mut self, index: usize) -> usize {
+        if index < self.characters {
+            let back = self.text[..self.bytes].char_indices().rev().nth(self.characters - index - 1);
+            (self.characters, self.bytes) = (index, back.map_or(0, |(i, _)| i));
+        } else {
+            let rest = &self.text[self.bytes..];
+            let ahead = rest.char_indices().nth(index - self.characters).map_or(rest.len(), |(i, _)| i);
+            (self.characters, self.bytes) = (index, self.bytes + ahead);
+        }
+        self.bytes
+    }
+}
+
+fn byte_offset(text: &str, index: usize) -> usize {
+    text.char_indices().nth(index).map_or(text.len(), |(i, _)| i)
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind(['\n', '\r']).map_or(0, |i| i + 1)
+}
+
+/// What a scalar is: by its tag, else text if it was quoted, else by how it looks.
+fn scalar(value: &str, style: ScalarStyle, tag: Option<&Tag>) -> Data {
+    let core = tag.filter(|tag| tag.is_yaml_core_schema()).map(|tag| tag.suffix.as_str());
+    if core == Some("str") || (style != ScalarStyle::Plain && core.is_none()) {
+        return Data::Text(value.to_owned());
+    }
+    match value {
+        "" | "~" | "null" | "Null" | "NULL" => Data::Null,
+        "true" | "True" | "TRUE" => Data::Bool(true),
+        "false" | "False" | "FALSE" => Data::Bool(false),
+        ".inf" | ".Inf" | ".INF" | "-.inf" | "-.Inf" | "-.INF" | ".nan" | ".NaN" | ".NAN" => {
+            Data::Number(value.to_owned())
+        }
+        value if is_number(value) => Data::Number(value.to_owned()),
+        value => Data::Text(value.to_owned()),
+    }
+}
+
+/// Whether goccy/go-yaml takes a plain scalar as a number: also `010`, `0x1f`, `1_000`.
+fn is_number(value: &str) -> bool {
+    let plain = value.replace('_', "");
+    let digits = plain.strip_prefix(['-', '+']).unwrap_or(&plain);
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') || value.starts_with('_') {
+        return false;
+    }
+    for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
+        if let Some(rest) = digits.strip_prefix(prefix) {
+            return u64::from_str_radix(rest, radix).is_ok() && !rest.starts_with('+');
+        }
+    }
+    match digits.strip_prefix('0') {
+        Some(rest) if !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()) => {
+            u64::from_str_radix(rest, 8).is_ok()
+        }
+        _ if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse::<u64>().is_ok(),
+        _ => {
+            digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'))
+                && digits.parse::<f64>().is_ok()
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Every case of the corpus, read as its own tool reads it.
+//!
+//! `ECSX_CORPUS=../shared/configs cargo test --test corpus -- --include-ignored` prints a row
+//! a case and counts at the end. `tests/corpus/deviations.tsv` lists every case where ecsx is
+//! meant to differ, and why; a difference that is not listed fails, and so does a listed one
+//! that is none.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ecsx::project::{self, Environment, Options, Project};
+use serde_json::{Value, json};
+
+/// What ecsx made of a case, in the words of `expected.json`.
+fn outcome(case: &Path, expected: &Value) -> Value {
+    let files = case.join("files");
+    let variables: BTreeMap<String, String> =
+        serde_json::from_str(&fs::read_to_string(case.join("env.json")).unwrap_or_else(|_| "{}".into()))
+            .unwrap();
+    let mut variables: BTreeMap<String, String> = variables
+        .into_iter()
+        .map(|(name, value)| (name, value.replace("{{FILES}}", files.to_str().unwrap())))
+        .collect();
+    variables.insert("PWD".into(), files.display().to_string());
+    let mut options =
+        Options { config: Some(expected["config"].as_str().unwrap().into()), ..Options::default() };
+    let arguments: Vec<&str> =
+        expected["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    for pair in arguments.chunks(2) {
+        match pair[0] {
+            "-envfile" => options.envfiles.push(pair[1].into()),
+            "-ext-str" => options.ext_str.push(pair[1].into()),
+            "-ext-code" => options.ext_code.push(pair[1].into()),
+            other => panic!("{}: unknown argument {other}", case.display()),
+        }
+    }
+    let environment = Environment { variables, current_dir: files.clone(), home: None };
+    match project::load(&options, &environment) {
+        Ok(project) => {
+            if let Some(error) = &project.definition_error {
+                println!("    {}", error.to_string().replace('\n', "\n    "));
+            }
+            found(&project, &files)
+        }
+        Err(error) => {
+            println!("    {}", error.to_string().replace('\n', "\n    "));
+            json!({"error": true})
+        }
+    }
+}
+
+fn found(project: &Project, files: &Path) -> Value {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let path = |value: &Option<PathBuf>| {
+        let path = value.as_ref().map(|path| relative(path, files)).unwrap_or_default();
+        path.display().to_string()
+    };
+    let mut found = json!({
+        "region": text(&project.region),
+        "cluster": text(&project.cluster),
+        "service": text(&project.service),
+        "service_definition": path(&project.service_definition),
+        "task_definition": path(&project.task_definition),
+    });
+    if project.task_definition.is_some() && project.definition_error.is_none() {
+        found["family"] = json!(text(&project.family));
+        found["containers"] = json!(project.containers);
+    }
+    found
+}
+
+/// A path as ecspresso prints it: from the working directory.
+fn relative(path: &Path, files: &Path) -> PathBuf {
+    if let Ok(inside) = path.strip_prefix(files) {
+        return inside.to_path_buf();
+    }
+    let mut up = PathBuf::new();
+    for folder in files.ancestors().skip(1) {
+        up.push("..");
+        // A path from the root stays one.
+        if folder.parent().is_some()
+            && let Ok(inside) = path.strip_prefix(folder)
+        {
+            return up.join(inside);
+        }
+    }
+    path.to_path_buf()
+}
+
+/// The same of `expected.json`, of one version.
+fn wanted(expected: &Value) -> Value {
+    if expected.get("error").is_some() {
+        return json!({"error": true});
+    }
+    let mut wanted = json!({});
+    for key in ["region", "cluster", "service", "service_definition", "task_definition"] {
+        wanted[key] = expected[key].clone();
+    }
+    if expected.get("family").is_some() {
+        wanted["family"] = expected["family"].clone();
+        // A name that a state gave as a list is its JSON.
+        let text = |name: &Value| name.as_str().map_or_else(|| name.to_string(), str::to_owned);
+        let names = expected["containers"].as_array().unwrap();
+        wanted["containers"] = names.iter().map(text).collect::<Vec<_>>().into();
+    }
+    wanted
+}
+
+/// `<<kind:…>>` stands for what only AWS or an absent state could give.
+fn is_out_of_reach(value: &Value) -> bool {
+    value.to_string().contains("<<")
+}
+
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    Same,
+    /// As ecspresso v3 has it, where v2 refuses.
+    SameAsV3,
+    /// Not given where only AWS or an absent state could have said.
+    OutOfReach,
+    Different,
+}
+
+fn judge(ours: &Value, expected: &Value) -> Verdict {
+    let version2 = wanted(expected);
+    if *ours == version2 {
+        return Verdict::Same;
+    }
+    let version3 = &expected["variants"]["v3"];
+    let version3 = if version3.is_object() { Some(wanted(version3)) } else { None };
+    if version2["error"] == true && version3.as_ref().is_some_and(|version3| ours == version3) {
+        return Verdict::SameAsV3;
+    }
+    let mut reachable = if version2["error"] == true { version3.unwrap_or(version2) } else { version2 };
+    if is_out_of_reach(&reachable["family"]) || is_out_of_reach(&reachable["containers"]) {
+        reachable.as_object_mut().unwrap().retain(|key, _| key != "family" && key != "containers");
+    }
+    if reachable.as_object().unwrap().values().any(is_out_of_reach) {
+        reachable = json!({"error": true});
+    }
+    if *ours == reachable { Verdict::OutOfReach } else { Verdict::Different }
+}
+
+fn cases(set: &str) -> Vec<PathBuf> {
+    let corpus = PathBuf::from(std::env::var_os("ECSX_CORPUS").expect("ECSX_CORPUS names the corpus"));
+    let folder =
+        fs::canonicalize(&corpus).unwrap_or_else(|error| panic!("{}: {error}", corpus.display())).join(set);
+    let mut cases: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("expected.json").exists())
+        .collect();
+    cases.sort();
+    cases
+}
+
+/// Case → reason.
+fn deviations() -> BTreeMap<String, String> {
+    let table = include_str!("corpus/deviations.tsv");
+    let rows = table.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    rows.map(|row| row.split_once('\t').expect("case TAB reason"))
+        .map(|(a, b)| (a.into(), b.into()))
+        .collect()
+}
+
+#[test]
+#[ignore = "needs the corpus: ECSX_CORPUS"]
+fn every_ecspresso_project_is_read_as_ecspresso_reads_it() {
+    let deviations = deviations();
+    let mut wrong = Vec::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for set in ["real", "cases"] {
+        for case in cases(set) {
+            let name = format!("{set}/{}", case.file_name().unwrap().to_str().unwrap());
+            let expected: Value =
+                serde_json::from_str(&fs::read_to_string(case.join("expected.json")).unwrap()).unwrap();
+            let ours = outcome(&case, &expected);
+            let verdict = judge(&ours, &expected);
+            let short = name.split('_').next().unwrap().to_owned();
+            let word = match (&verdict, deviations.get(&short)) {
+                (Verdict::Different, Some(reason)) => format!("deviates: {reason}"),
+                (Verdict::Different, None) => {
+                    wrong.push(format!("{name}\n  ours     {ours}\n  expected {}", wanted(&expected)));
+                    "DIFFERENT".to_owned()
+                }
+                (_, Some(_)) => {
+                    wrong.push(format!("{name} is listed as a deviation, and is none"));
+                    "NO DEVIATION".to_owned()
+                }
+                (Verdict::Same, None) => "same".to_owned(),
+                (Verdict::SameAsV3, None) => "same as v3".to_owned(),
+                (Verdict::OutOfReach, None) => "out of reach, and so said".to_owned(),
+            };
+            println!("{name}: {word}");
+            *counts.entry(format!("{set}: {}", word.split(':').next().unwrap())).or_default() += 1;
+        }
+    }
+    for (what, count) in &counts {
+        println!("{count:4} {what}");
+    }
+    assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
+}
