@@ -22,8 +22,14 @@ pub struct Task {
     pub last_status: String,
     /// Where ECS wants it: RUNNING or STOPPED.
     pub desired_status: String,
+    /// Seconds since the epoch.
+    pub created_at: Option<i64>,
     /// Seconds since the epoch; `None` before it ran.
     pub started_at: Option<i64>,
+    /// FARGATE, EC2, EXTERNAL.
+    pub launch_type: String,
+    /// Id of its container instance, if it runs on one.
+    pub instance: Option<String>,
     /// Whether execute-command was on when the task was started.
     pub execute_command: bool,
     /// Why it stopped, if it did.
@@ -43,6 +49,11 @@ pub struct Container {
     pub last_status: String,
     /// Status of its ExecuteCommandAgent (RUNNING, PENDING, STOPPED) and the reason given.
     pub exec_agent: Option<(String, Option<String>)>,
+}
+
+/// What follows the last `/` of an ARN: a name or id; a name is itself.
+pub fn last_segment(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
 }
 
 /// One container of one running task: where a session goes.

@@ -1,0 +1,192 @@
+//! What went wrong with a call, and what the person at the keyboard can do about it.
+
+use std::error::Error;
+use std::fmt::Debug;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
+
+use super::credentials;
+use crate::ecs::{CloudError, CloudErrorKind as Kind};
+
+/// Who called whom: what hints are made from.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) region: String,
+    pub(super) profile: Option<String>,
+    /// The overriding endpoint, if there is one.
+    pub(super) endpoint: Option<String>,
+}
+
+impl Caller {
+    /// An SDK call's failure as a [`CloudError`].
+    pub(super) fn error<E, R>(&self, operation: &'static str, error: &SdkError<E, R>) -> CloudError
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        R: Debug + 'static,
+    {
+        match error {
+            SdkError::ServiceError(service) => {
+                let meta = service.err().meta();
+                self.answered(operation, meta.code(), meta.message())
+            }
+            SdkError::ResponseError(_) => CloudError {
+                hints: vec!["is a proxy in the way, or the endpoint not AWS'?".into()],
+                ..CloudError::new(
+                    operation,
+                    Kind::Other,
+                    format!("the answer cannot be read: {}", chain(error)),
+                )
+            },
+            _ => match credentials::failure(error) {
+                Some(failure) => self.credentials(operation, failure),
+                None => self.network(operation, error),
+            },
+        }
+    }
+
+    /// AWS answered with an error.
+    pub(super) fn answered(
+        &self,
+        operation: &'static str,
+        code: Option<&str>,
+        message: Option<&str>,
+    ) -> CloudError {
+        let kind = code.map_or(Kind::Other, kind);
+        let message = match (message.filter(|m| !m.is_empty()), code) {
+            (Some(message), _) => message.trim_end_matches('.').to_owned(),
+            (None, Some(code)) => code.to_owned(),
+            (None, None) => "AWS gave no reason".to_owned(),
+        };
+        let hints = self.hints(operation, kind, code.unwrap_or_default(), &message);
+        CloudError { operation, kind, code: code.map(str::to_owned), message, hints }
+    }
+
+    fn hints(&self, operation: &str, kind: Kind, code: &str, message: &str) -> Vec<String> {
+        match kind {
+            Kind::AccessDenied => {
+                // AWS names the action that was really missing, if it says so at all.
+                let action = message
+                    .split_once("not authorized to perform: ")
+                    .and_then(|(_, rest)| rest.split([' ', ',']).next())
+                    .unwrap_or(operation);
+                vec![format!("the caller needs the IAM permission {action}{}", self.who())]
+            }
+            Kind::BadCredentials if code.contains("Expired") => vec![self.sign_in()],
+            Kind::BadCredentials => vec![
+                format!("AWS does not accept the credentials{}: right account, right keys?", self.who()),
+                "a clock that is minutes off makes signatures invalid too".into(),
+            ],
+            Kind::TargetNotConnected => vec![
+                "the task's ECS Exec agent is not connected: it may still be starting, or have stopped".into(),
+                "the task role needs ssmmessages:CreateControlChannel, CreateDataChannel, OpenControlChannel and \
+                 OpenDataChannel"
+                    .into(),
+                "the task needs a way to ssmmessages: NAT, or a VPC endpoint for it".into(),
+            ],
+            Kind::NotFound => vec![format!("the call went to region {}; --region names another", self.region)],
+            Kind::Throttled => vec!["too many calls in this account just now; try again".into()],
+            Kind::Invalid | Kind::Other | Kind::NoCredentials | Kind::Network => Vec::new(),
+        }
+    }
+
+    /// The credential chain failed.
+    pub(super) fn credentials(&self, operation: &'static str, error: &CredentialsError) -> CloudError {
+        let said = chain(error);
+        let lower = said.to_lowercase();
+        let (kind, hint) = match error {
+            _ if lower.contains("sso") => (Kind::BadCredentials, self.sign_in()),
+            CredentialsError::CredentialsNotLoaded(_) => (
+                Kind::NoCredentials,
+                "name a profile (--profile, AWS_PROFILE), sign in (aws sso login, aws configure) or export \
+                 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                    .to_owned(),
+            ),
+            CredentialsError::InvalidConfiguration(_) => (
+                Kind::BadCredentials,
+                format!("look into ~/.aws/config and ~/.aws/credentials{}", self.who()),
+            ),
+            _ => (Kind::BadCredentials, format!("try: aws sts get-caller-identity{}", self.profile_option())),
+        };
+        let message = match kind {
+            Kind::NoCredentials => match &self.profile {
+                Some(profile) => format!("no AWS credentials in profile {profile} or anywhere else: {said}"),
+                None => format!("no AWS credentials found: {said}"),
+            },
+            _ => format!("cannot get AWS credentials: {said}"),
+        };
+        CloudError { hints: vec![hint], ..CloudError::new(operation, kind, message) }
+    }
+
+    /// No answer came.
+    pub(super) fn network(&self, operation: &'static str, error: &(dyn Error + 'static)) -> CloudError {
+        let said = chain(error);
+        let lower = said.to_lowercase();
+        let hint = if let Some(endpoint) = &self.endpoint {
+            format!("the endpoint is overridden: {endpoint} (AWS_ENDPOINT_URL or the profile); is it up?")
+        } else if lower.contains("dns") || lower.contains("lookup") {
+            format!("is {} a region, and the network up?", self.region)
+        } else if lower.contains("certificate") || lower.contains("unknownissuer") {
+            "behind a proxy that opens TLS? name its certificates with AWS_CA_BUNDLE".to_owned()
+        } else {
+            "is the network up? a proxy is named with HTTPS_PROXY".to_owned()
+        };
+        let message = format!("no answer from AWS in {}: {said}", self.region);
+        CloudError { hints: vec![hint], ..CloudError::new(operation, Kind::Network, message) }
+    }
+
+    fn sign_in(&self) -> String {
+        format!("sign in again: aws sso login{}", self.profile_option())
+    }
+
+    fn profile_option(&self) -> String {
+        self.profile.as_ref().map(|p| format!(" --profile {p}")).unwrap_or_default()
+    }
+
+    fn who(&self) -> String {
+        self.profile.as_ref().map(|p| format!(" (profile {p})")).unwrap_or_default()
+    }
+}
+
+/// AWS' codes, with and without the `Exception` that some protocols add.
+fn kind(code: &str) -> Kind {
+    match code.strip_suffix("Exception").unwrap_or(code) {
+        "AccessDenied" | "UnauthorizedOperation" | "NotAuthorized" | "Unauthorized" => Kind::AccessDenied,
+        "ExpiredToken"
+        | "UnrecognizedClient"
+        | "InvalidClientTokenId"
+        | "InvalidSignature"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "RequestExpired"
+        | "InvalidAccessKeyId"
+        | "AuthFailure" => Kind::BadCredentials,
+        "ClusterNotFound" | "ServiceNotFound" | "ServiceNotActive" | "ResourceNotFound" | "DoesNotExist"
+        | "NotFound" => Kind::NotFound,
+        "TargetNotConnected" => Kind::TargetNotConnected,
+        "Throttling"
+        | "ThrottledException"
+        | "TooManyRequests"
+        | "RequestLimitExceeded"
+        | "Throttled"
+        | "RequestThrottled" => Kind::Throttled,
+        "InvalidParameter" | "Validation" | "Client" | "InvalidDocument" | "InvalidParameters"
+        | "UnsupportedFeature" => Kind::Invalid,
+        _ => Kind::Other,
+    }
+}
+
+/// The error and its causes in one line, each said once.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut said = String::new();
+    for cause in std::iter::successors(Some(error), |&e| e.source()) {
+        let text = cause.to_string();
+        if said.is_empty() {
+            said = text;
+        } else if !said.contains(&text) {
+            said = format!("{said}: {text}");
+        }
+    }
+    said
+}
