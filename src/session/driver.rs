@@ -51,6 +51,8 @@ pub enum Event {
     Publication(bool),
     /// [`Session::capacity`] was exhausted and no longer is.
     Writable,
+    /// A flag, and all that was sent before it, is acknowledged.
+    FlagTaken,
     /// The WebSocket is gone, why; resuming goes on in [`Session::next`].
     Lost(String),
     /// An attempt to resume failed; more follow.
@@ -95,6 +97,7 @@ pub struct Session<C> {
     unflushed: bool,
     holding: bool,
     exhausted: bool,
+    flagged: bool,
     key: Option<KeyAnswer>,
     lost: Option<Instant>,
     backoff: Backoff,
@@ -136,6 +139,7 @@ impl<C: Cloud> Session<C> {
             unflushed: false,
             holding: false,
             exhausted: true,
+            flagged: false,
             key: None,
             lost: None,
             backoff: Backoff::default(),
@@ -182,6 +186,7 @@ impl<C: Cloud> Session<C> {
 
     /// Sends a flag.
     pub fn flag(&mut self, flag: Flag) {
+        self.flagged = true;
         self.channel.handle_input(Instant::now(), Input::Flag(flag));
     }
 
@@ -212,6 +217,10 @@ impl<C: Cloud> Session<C> {
                 return Poll::Ready(Event::Writable);
             }
             self.exhausted = !room;
+            if self.flagged && self.channel.is_drained() {
+                self.flagged = false;
+                return Poll::Ready(Event::FlagTaken);
+            }
             if !moved {
                 return Poll::Pending;
             }
@@ -455,11 +464,7 @@ impl<C: Cloud> Session<C> {
                 if flag && matches!(self.link, Link::Up(_)) {
                     self.flag(Flag::TerminateSession);
                     self.hold(false);
-                    while !self.is_drained() {
-                        if let Event::Ended(_) | Event::Lost(_) = self.next().await {
-                            break;
-                        }
-                    }
+                    while !matches!(self.next().await, Event::FlagTaken | Event::Ended(_) | Event::Lost(_)) {}
                 }
             };
             let _ = timeout(FAREWELL.0, goodbye).await;

@@ -72,6 +72,17 @@ pub enum SessionError {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// The destination moved: the agent looks its name up once per session.
+    #[error(
+        "{host} could be reached before and no longer can: its name is looked up again in another session"
+    )]
+    Stale {
+        /// Host and port.
+        host: String,
+    },
+    /// No task to go to.
+    #[error("{0}")]
+    NoTarget(String),
     /// The task is gone.
     #[error("task {task} is gone: {reason}")]
     TaskGone {

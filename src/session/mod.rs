@@ -8,6 +8,7 @@ mod dial;
 mod driver;
 mod endpoint;
 mod error;
+pub mod forward;
 mod liveness;
 mod proxy;
 

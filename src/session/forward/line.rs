@@ -1,0 +1,128 @@
+//! Local connections on their way to a session: accepted, and waiting for one if there is none.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::connection::reset;
+use super::listen::Listener;
+use super::status::{Report, Status};
+
+/// Connections that may wait for a session; further ones wait in the kernel.
+const WAITING: usize = 128;
+/// How long one may wait.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A local connection just accepted.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    at: Instant,
+}
+
+/// What a forward's sessions have in common: the local connections to come, the word to stop,
+/// and somebody to tell.
+pub(super) struct Line {
+    accepted: mpsc::Receiver<Accepted>,
+    waiting: VecDeque<Accepted>,
+    stop: watch::Receiver<bool>,
+    report: Report,
+    _accepting: JoinSet<()>,
+}
+
+impl Line {
+    /// Starts to accept on all listeners.
+    pub(super) fn new(
+        listeners: Vec<Listener>,
+        stop: watch::Receiver<bool>,
+        report: Report,
+    ) -> std::io::Result<Self> {
+        let (to, accepted) = mpsc::channel(1);
+        let mut accepting = JoinSet::new();
+        for socket in listeners.into_iter().flat_map(|listener| listener.sockets) {
+            accepting.spawn(accept(TcpListener::from_std(socket)?, to.clone()));
+        }
+        Ok(Self { accepted, waiting: VecDeque::new(), stop, report, _accepting: accepting })
+    }
+
+    pub(super) fn report(&self, status: Status) {
+        (self.report)(status);
+    }
+
+    /// Turns true, or its other end is dropped, when it is time to stop.
+    pub(super) fn stop(&self) -> watch::Receiver<bool> {
+        self.stop.clone()
+    }
+
+    /// The next connection, those that waited first. Without a session (`open` is false) it
+    /// takes connections in to wait, and never returns. Cancel-safe.
+    pub(super) async fn next(&mut self, open: bool) -> Accepted {
+        loop {
+            self.expire(Instant::now());
+            if open && let Some(accepted) = self.waiting.pop_front() {
+                return accepted;
+            }
+            let expiry = self.waiting.front().map(|first| first.at + PATIENCE);
+            let room = self.waiting.len() < WAITING;
+            tokio::select! {
+                Some(accepted) = self.accepted.recv(), if room => self.waiting.push_back(accepted),
+                () = sleep_until(expiry), if expiry.is_some() => {}
+                else => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Whether somebody waits for a session.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Waits until somebody wants a session.
+    pub(super) async fn wanted(&mut self) {
+        while self.waiting.is_empty() {
+            match self.accepted.recv().await {
+                Some(accepted) => self.waiting.push_back(accepted),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        let mut connections = 0;
+        while self.waiting.front().is_some_and(|first| now.saturating_duration_since(first.at) >= PATIENCE) {
+            if let Some(expired) = self.waiting.pop_front() {
+                reset(expired.stream);
+                connections += 1;
+            }
+        }
+        if connections > 0 {
+            self.report(Status::GaveUp { connections });
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn accept(listener: TcpListener, to: mpsc::Sender<Accepted>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                if to.send(Accepted { stream, peer, at: Instant::now() }).await.is_err() {
+                    return;
+                }
+            }
+            // Out of file descriptors, or a client gone already: others wait in the kernel.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Many local connections over one session: each is an smux stream.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::ecs::Cloud;
+use crate::session::{Event, Session, SessionError};
+use crate::ssm::smux::{self, StreamId};
+
+use super::connection::{Backlog, CHUNK, Connection, Local};
+use super::fate::Watch;
+use super::line::{Accepted, Line};
+use super::serve::{End, Place, Trouble};
+use super::status::Status;
+
+/// Bytes written to the session at once: one message of the data channel.
+const PIECE: usize = 1024;
+/// Local input taken before the session is heard again.
+const BATCH: usize = 32;
+/// Backlog of a client that has the session for itself, from which on its server waits.
+const SOFT: usize = 4 << 20;
+/// Backlog of all clients from which on everything waits. smux version 1 has no window per
+/// stream: below this bound a client that does not read costs the others nothing, above it
+/// they wait for it. Nothing is ever dropped.
+pub const HARD: usize = 64 << 20;
+
+/// Serves local connections over `session` until it ends or the word to stop comes.
+pub(super) async fn relay<C: Cloud>(
+    session: &mut Session<C>,
+    keep_alive: bool,
+    place: &Place<'_>,
+    watch: &mut Watch<C>,
+    line: &mut Line,
+) -> End {
+    let (up, mut inbox) = mpsc::channel(BATCH);
+    let mut mux = Mux {
+        client: smux::Client::new(Instant::now(), keep_alive),
+        connections: HashMap::new(),
+        owing: Vec::new(),
+        failures: 0,
+        reached: false,
+        backlog: Arc::default(),
+        up,
+        holding: false,
+        stalled: false,
+        over: None,
+    };
+    let mut tick = interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut trouble = Trouble::default();
+    let mut stop = line.stop();
+    loop {
+        mux.pump(session);
+        mux.weigh(session, line);
+        let lost = session.lost_since().is_some();
+        tokio::select! {
+            event = session.next() => match event {
+                Event::Data(_, bytes) => {
+                    watch.alive();
+                    mux.receive(bytes, place, line);
+                }
+                Event::ConnectFailed => mux.failures += 1,
+                Event::Publication(false) => watch.paused(),
+                Event::Lost(why) => line.report(Status::Lost { why, connections: mux.connections.len() }),
+                Event::Retrying(error) => trouble.report(error, line),
+                Event::Resumed(after) => {
+                    trouble = Trouble::default();
+                    line.report(Status::Resumed { after });
+                }
+                Event::Ended(why) => mux.over = Some(why),
+                Event::Ready(_) | Event::ExitCode(_) | Event::Publication(true) | Event::Writable | Event::FlagTaken => {}
+            },
+            Some(local) = inbox.recv() => {
+                mux.take(local);
+                for _ in 1..BATCH {
+                    let Ok(local) = inbox.try_recv() else { break };
+                    mux.take(local);
+                }
+            }
+            accepted = line.next(!lost) => mux.open(accepted),
+            reason = watch.gone() => {
+                mux.over = Some(SessionError::TaskGone { task: place.target.task_id.clone(), reason });
+            }
+            () = mux.backlog.fell(), if mux.holding => {}
+            _ = tick.tick() => {
+                let silent = session.unacknowledged_since().filter(|_| !lost && !mux.holding);
+                watch.tick(Instant::now(), silent, lost && trouble.is_not_the_network());
+            }
+            _ = stop.wait_for(|stop| *stop) => return End::Stopped,
+        }
+        if let Some(why) = mux.over.take() {
+            return End::Over { why, reset: mux.reset() };
+        }
+    }
+}
+
+struct Mux {
+    client: smux::Client,
+    connections: HashMap<StreamId, Connection>,
+    /// Streams whose connection gets a credit back once its data is out.
+    owing: Vec<StreamId>,
+    /// Flags that said a destination could not be reached, and no FIN yet that says which.
+    failures: usize,
+    /// Whether anything ever answered in this session.
+    reached: bool,
+    backlog: Arc<Backlog>,
+    up: mpsc::Sender<Local>,
+    holding: bool,
+    /// Whether the hard bound was hit and said.
+    stalled: bool,
+    over: Option<SessionError>,
+}
+
+impl Mux {
+    fn open(&mut self, accepted: Accepted) {
+        let id = self.client.open();
+        let Accepted { stream, peer, .. } = accepted;
+        let connection = Connection::start(id, stream, peer, self.up.clone(), self.backlog.clone());
+        self.connections.insert(id, connection);
+    }
+
+    /// Local connection → stream.
+    fn take(&mut self, local: Local) {
+        match local {
+            Local::Data(id, bytes) if self.connections.contains_key(&id) => {
+                self.client.write(id, bytes);
+                self.owing.push(id);
+            }
+            // A FIN would close both directions and lose the answer: the stream stays open
+            // until the remote end closes it, or the client is gone altogether.
+            Local::Data(..) | Local::HalfClosed(_) => {}
+            Local::Gone(id) => {
+                if self.connections.remove(&id).is_some() {
+                    self.client.close(id);
+                }
+            }
+        }
+    }
+
+    /// Session → streams → local connections.
+    fn receive(&mut self, bytes: Bytes, place: &Place<'_>, line: &Line) {
+        self.client.receive(bytes);
+        while let Some(event) = self.client.poll_event() {
+            match event {
+                smux::Event::Data(id, bytes) => {
+                    if let Some(connection) = self.connections.get_mut(&id) {
+                        self.reached = true;
+                        connection.send(bytes);
+                    }
+                }
+                smux::Event::Finished(id) => {
+                    let Some(connection) = self.connections.remove(&id) else { continue };
+                    if connection.answered || self.failures == 0 {
+                        connection.finish();
+                        continue;
+                    }
+                    self.failures -= 1;
+                    line.report(place.refused(connection.peer));
+                    connection.reset();
+                    // The agent looks a name up once per session: after a failover only a new
+                    // session finds the new address.
+                    if self.reached && self.connections.is_empty() && place.has_name() {
+                        self.over = Some(SessionError::Stale { host: place.remote.to_string() });
+                    }
+                }
+                smux::Event::Broken(what) => self.over = Some(SessionError::Broken(what.to_owned())),
+            }
+        }
+    }
+
+    /// Streams → session, as far as the window goes.
+    fn pump<C: Cloud>(&mut self, session: &mut Session<C>) {
+        let now = Instant::now();
+        loop {
+            let room = session.capacity();
+            if room == 0 {
+                break;
+            }
+            match self.client.poll_transmit(now, room.min(PIECE)) {
+                Some(bytes) => session.write(bytes),
+                None => break,
+            }
+        }
+        let (client, connections) = (&self.client, &self.connections);
+        self.owing.retain(|id| {
+            let waits = client.queued(*id) >= CHUNK;
+            if !waits && let Some(connection) = connections.get(id) {
+                connection.grant();
+            }
+            waits
+        });
+    }
+
+    /// Decides whether the session may go on reading.
+    fn weigh<C: Cloud>(&mut self, session: &mut Session<C>, line: &Line) {
+        let total = self.backlog.total();
+        // Once holding, it must fall well below a bound before it counts as kept again.
+        let above = |bound: usize| total > if self.holding { bound / 4 * 3 } else { bound };
+        let alone = || session.is_drained() && !self.connections.values().any(|c| c.backlog() == 0);
+        let hard = above(HARD);
+        self.holding = hard || (above(SOFT) && alone());
+        session.hold(self.holding);
+        if hard && !std::mem::replace(&mut self.stalled, true) {
+            let slowest = self.connections.values().max_by_key(|connection| connection.backlog());
+            line.report(Status::Stalled { peer: slowest.map(|c| c.peer), backlog: total });
+        }
+        if total < SOFT {
+            self.stalled = false;
+        }
+    }
+
+    /// Resets all connections, and says how many there were.
+    fn reset(self) -> usize {
+        let count = self.connections.len();
+        self.connections.into_values().for_each(Connection::reset);
+        count
+    }
+}

@@ -1,0 +1,308 @@
+//! A forward's life: one session after another behind ports that stay.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::ecs::{Cloud, CloudErrorKind, Target, Ticket};
+use crate::session::backoff::{Backoff, random};
+use crate::session::driver::terminate;
+use crate::session::{Event, Network, Session, SessionError};
+use crate::ssm::channel::{Kind, Ready};
+
+use super::advice;
+use super::fate::{self, Fate, Watch};
+use super::line::Line;
+use super::listen::Listener;
+use super::spec::Destination;
+use super::status::{Report, Status};
+use super::{basic, mux};
+
+/// How long an agent may take to take a session up.
+const HANDSHAKE: Duration = Duration::from_secs(20);
+/// How long the answer to StartSession is still awaited after the word to stop, so that the
+/// session it opened can be ended.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
+
+/// No target to go to.
+#[derive(Debug, thiserror::Error)]
+pub enum NoTarget {
+    /// None now; there may be one later.
+    #[error("{0}")]
+    Yet(String),
+    /// None ever: what the user asked for is gone.
+    #[error("{0}")]
+    Ever(String),
+}
+
+/// A target on its way.
+pub type Choice = Pin<Box<dyn Future<Output = Result<Target, NoTarget>> + Send>>;
+/// Chooses a target, again, when a task is gone.
+pub type Retarget = Arc<dyn Fn() -> Choice + Send + Sync>;
+
+/// What all forwards of a process share.
+pub struct Setting<C> {
+    /// AWS.
+    pub cloud: Arc<C>,
+    /// The way there.
+    pub network: Arc<Network>,
+    /// Chooses another target.
+    pub retarget: Retarget,
+    /// Is told how it goes.
+    pub report: Report,
+    /// Turns true when it is time to stop.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// A destination and the local ports that lead to it.
+#[derive(Debug)]
+pub struct Forward {
+    /// Bound already.
+    pub listeners: Vec<Listener>,
+    /// Where connections go.
+    pub remote: Destination,
+}
+
+/// What a session serves.
+pub(super) struct Place<'a> {
+    pub(super) target: &'a Target,
+    pub(super) remote: &'a Destination,
+}
+
+impl Place<'_> {
+    pub(super) fn refused(&self, peer: SocketAddr) -> Status {
+        Status::Refused { remote: self.remote.clone(), task: self.target.task_id.clone(), peer }
+    }
+
+    /// Whether somebody must look the destination up.
+    pub(super) fn has_name(&self) -> bool {
+        self.remote.host.as_ref().is_some_and(|host| host.parse::<std::net::IpAddr>().is_err())
+    }
+}
+
+/// How serving a session ended.
+pub(super) enum End {
+    /// The word to stop came.
+    Stopped,
+    /// The session is over, and took so many connections along.
+    Over { why: SessionError, reset: usize },
+}
+
+/// Failed attempts to reconnect, said once each.
+#[derive(Default)]
+pub(super) struct Trouble {
+    said: Option<String>,
+    not_the_network: bool,
+}
+
+impl Trouble {
+    pub(super) fn report(&mut self, error: SessionError, line: &Line) {
+        self.not_the_network = matches!(&error, SessionError::Cloud(e) if e.kind != CloudErrorKind::Network);
+        let text = error.to_string();
+        if self.said.as_ref() != Some(&text) {
+            self.said = Some(text);
+            line.report(Status::Retrying(Arc::new(error)));
+        }
+    }
+
+    /// Whether AWS answers, so that asking it about the task makes sense.
+    pub(super) fn is_not_the_network(&self) -> bool {
+        self.not_the_network
+    }
+}
+
+impl Forward {
+    /// Serves until the word to stop comes. An error is one before the first session was up, or
+    /// that there is nothing left to go to.
+    ///
+    /// A session that ends with connections alive is replaced at once; one that ends while
+    /// nobody uses it (idle timeout) is replaced when somebody connects.
+    pub async fn run<C: Cloud>(self, setting: &Setting<C>, mut target: Target) -> Result<(), SessionError> {
+        let mut line = Line::new(self.listeners, setting.stop.clone(), setting.report.clone())
+            .map_err(|e| SessionError::WebSocket(format!("cannot accept connections: {e}")))?;
+        let mut stop = setting.stop.clone();
+        let Some(mut opened) = open(setting, &target, &self.remote).await? else { return Ok(()) };
+        loop {
+            let (mut session, ready) = opened;
+            line.report(Status::Ready {
+                target: target.clone(),
+                session_id: session.id().to_owned(),
+                agent_version: ready.agent_version.clone(),
+            });
+            if let Some(advice) = advice::on(&ready, &self.remote) {
+                line.report(Status::OldAgent(advice));
+            }
+            let place = Place { target: &target, remote: &self.remote };
+            let mut watch = Watch::new(setting.cloud.clone(), target.clone());
+            let end = match ready.kind {
+                Kind::Mux { keep_alive } => {
+                    mux::relay(&mut session, keep_alive, &place, &mut watch, &mut line).await
+                }
+                _ => basic::relay(&mut session, &place, &mut watch, &mut line).await,
+            };
+            let flag = !matches!(ready.kind, Kind::Basic { terminate_flag: false });
+            let (why, reset) = match end {
+                End::Stopped => {
+                    session.leave(flag).await;
+                    return Ok(());
+                }
+                End::Over { why, reset } => (why, reset),
+            };
+            if !matches!(why, SessionError::Closed(_) | SessionError::Over) {
+                // The service does not know yet. Nobody has to wait for it to learn.
+                tokio::spawn(session.leave(flag));
+            }
+            let wanted = reset > 0 || line.is_wanted();
+            line.report(Status::Ended { why: Arc::new(why), reset });
+            if !wanted {
+                tokio::select! {
+                    () = line.wanted() => {}
+                    _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                }
+            }
+            opened = match reopen(setting, &mut target, &self.remote, &mut line).await? {
+                Some(opened) => opened,
+                None => return Ok(()),
+            };
+        }
+    }
+}
+
+type Opened<C> = (Session<C>, Ready);
+
+/// A new session wherever there is a task for it, for as long as it takes. `None`: stopped.
+async fn reopen<C: Cloud>(
+    setting: &Setting<C>,
+    target: &mut Target,
+    remote: &Destination,
+    line: &mut Line,
+) -> Result<Option<Opened<C>>, SessionError> {
+    let mut backoff = Backoff::default();
+    let mut trouble = Trouble::default();
+    let mut stop = setting.stop.clone();
+    // Connections that come meanwhile wait for the outcome: `line.next(false)` takes them in.
+    let mut elsewhere = tokio::select! {
+        fate = fate::of(&*setting.cloud, target) => matches!(fate, Fate::Gone(_) | Fate::Leaving),
+        _ = line.next(false) => false,
+        _ = stop.wait_for(|stop| *stop) => return Ok(None),
+    };
+    loop {
+        let chosen = match elsewhere {
+            false => Ok(target.clone()),
+            true => tokio::select! {
+                chosen = (setting.retarget)() => chosen,
+                _ = line.next(false) => continue,
+                _ = stop.wait_for(|stop| *stop) => return Ok(None),
+            },
+        };
+        let error = match chosen {
+            Ok(chosen) => {
+                if chosen != *target {
+                    *target = chosen;
+                    line.report(Status::Retargeted(target.clone()));
+                }
+                let opened = tokio::select! {
+                    opened = open(setting, target, remote) => opened,
+                    _ = line.next(false) => continue,
+                };
+                match opened {
+                    Ok(opened) => return Ok(opened),
+                    Err(error) => error,
+                }
+            }
+            Err(NoTarget::Yet(why)) => SessionError::NoTarget(why),
+            Err(NoTarget::Ever(why)) => return Err(SessionError::NoTarget(why)),
+        };
+        elsewhere = match &error {
+            SessionError::Cloud(e) => {
+                matches!(
+                    e.kind,
+                    CloudErrorKind::Invalid | CloudErrorKind::NotFound | CloudErrorKind::TargetNotConnected
+                )
+            }
+            SessionError::Silent { .. } | SessionError::NoTarget(_) => true,
+            _ => elsewhere,
+        };
+        let wait = backoff.next(error.needs_a_person(), random()).max(Duration::from_millis(200));
+        trouble.report(error, line);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = line.next(false) => {}
+            _ = stop.wait_for(|stop| *stop) => return Ok(None),
+        }
+    }
+}
+
+/// A session that can be used, or `None` if the word to stop came first.
+async fn open<C: Cloud>(
+    setting: &Setting<C>,
+    target: &Target,
+    remote: &Destination,
+) -> Result<Option<Opened<C>>, SessionError> {
+    let mut stop = setting.stop.clone();
+    let ssm_target = target.ssm_target();
+    let mut starting = Box::pin(start(&*setting.cloud, ssm_target.clone(), remote));
+    let ticket = tokio::select! {
+        ticket = &mut starting => ticket?,
+        _ = stop.wait_for(|stop| *stop) => {
+            if let Ok(Ok(ticket)) = timeout(LAST_ANSWER, starting).await {
+                terminate(&*setting.cloud, &ticket.session_id).await;
+            }
+            return Ok(None);
+        }
+    };
+    let mut session = Session::new(setting.cloud.clone(), setting.network.clone(), ticket, ssm_target)?;
+    let ready = async {
+        loop {
+            match session.next().await {
+                Event::Ready(ready) => return Ok(ready),
+                Event::Ended(why) => return Err(why),
+                _ => {}
+            }
+        }
+    };
+    let ready = tokio::select! {
+        ready = timeout(HANDSHAKE, ready) => ready.unwrap_or_else(|_| {
+            Err(SessionError::Silent { container: target.container.clone(), seconds: HANDSHAKE.as_secs() })
+        }),
+        _ = stop.wait_for(|stop| *stop) => {
+            session.leave(false).await;
+            return Ok(None);
+        }
+    };
+    match ready {
+        Ok(ready) if matches!(ready.kind, Kind::Mux { .. } | Kind::Basic { .. }) => {
+            Ok(Some((session, ready)))
+        }
+        Ok(_) => {
+            session.leave(false).await;
+            Err(SessionError::Broken("the agent offers no port forwarding in it".into()))
+        }
+        Err(error) => {
+            session.leave(false).await;
+            Err(error)
+        }
+    }
+}
+
+async fn start<C: Cloud>(
+    cloud: &C,
+    ssm_target: String,
+    remote: &Destination,
+) -> Result<Ticket, SessionError> {
+    let mut parameters = BTreeMap::from([("portNumber".to_owned(), vec![remote.port.to_string()])]);
+    let document = match &remote.host {
+        Some(host) => {
+            parameters.insert("host".to_owned(), vec![host.clone()]);
+            "AWS-StartPortForwardingSessionToRemoteHost"
+        }
+        None => "AWS-StartPortForwardingSession",
+    };
+    Ok(cloud.start_session(&ssm_target, document, parameters).await?)
+}
