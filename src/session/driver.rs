@@ -23,12 +23,6 @@ use super::endpoint::Endpoint;
 use super::error::SessionError;
 use super::liveness::{Due, Liveness};
 
-/// Largest payload built, bytes: what Amazon's own ends build. Whether the gateway relays more
-/// in every region is not known.
-const PAYLOAD: usize = 1024;
-/// Bound on bytes sent and not acknowledged: what is reported to pass the gateway well, and
-/// enough for 2.5 MB/s at 100 ms.
-const WINDOW: usize = 256 * 1024;
 /// WebSocket messages taken before the application is heard again.
 const BATCH: usize = 16;
 /// How long one attempt to resume may take, API call included.
@@ -106,23 +100,19 @@ pub struct Session<C> {
 }
 
 impl<C: Cloud> Session<C> {
-    /// A session on `ticket`; `ssm_target` is the target it was asked for with. Nothing is
-    /// dialled before the first [`Self::next`].
+    /// A session on `ticket`; `ssm_target` is the target it was asked for with.
+    /// `expect_handshake`: whether the agent is sure to begin with one, as for port sessions.
+    /// Nothing is dialled before the first [`Self::next`].
     pub fn new(
         cloud: Arc<C>,
         network: Arc<Network>,
         ticket: Ticket,
         ssm_target: String,
+        expect_handshake: bool,
     ) -> Result<Self, SessionError> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|e| SessionError::Broken(format!("no random numbers: {e}")))?;
-        let config = channel::Config {
-            seed,
-            started: (Instant::now(), SystemTime::now()),
-            payload_size: PAYLOAD,
-            window: WINDOW,
-            expect_handshake: true,
-        };
+        let config = channel::Config::new(seed, (Instant::now(), SystemTime::now()), expect_handshake);
         let Ticket { session_id, stream_url, token } = ticket;
         let first = join(cloud.clone(), network.clone(), stream_url.clone(), token);
         Ok(Self {

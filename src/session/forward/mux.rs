@@ -12,7 +12,7 @@ use crate::ecs::Cloud;
 use crate::session::{Event, Session, SessionError};
 use crate::ssm::smux::{self, StreamId};
 
-use super::connection::{Backlog, CHUNK, Connection, Local};
+use super::connection::{self, Backlog, CHUNK, Connection, Local};
 use super::fate::Watch;
 use super::line::{Accepted, Line};
 use super::serve::{End, Place, Trouble};
@@ -118,8 +118,11 @@ struct Mux {
 
 impl Mux {
     fn open(&mut self, accepted: Accepted) {
-        let id = self.client.open();
         let Accepted { stream, peer, .. } = accepted;
+        let Some(id) = self.client.open() else {
+            self.over = Some(SessionError::Broken("all its stream numbers are used".into()));
+            return connection::reset(stream);
+        };
         let connection = Connection::start(id, stream, peer, self.up.clone(), self.backlog.clone());
         self.connections.insert(id, connection);
     }
@@ -154,6 +157,7 @@ impl Mux {
                     }
                 }
                 smux::Event::Finished(id) => {
+                    self.client.close(id);
                     let Some(connection) = self.connections.remove(&id) else { continue };
                     if connection.answered || self.failures == 0 {
                         connection.finish();

@@ -257,7 +257,7 @@ async fn open<C: Cloud>(
             return Ok(None);
         }
     };
-    let mut session = Session::new(setting.cloud.clone(), setting.network.clone(), ticket, ssm_target)?;
+    let mut session = Session::new(setting.cloud.clone(), setting.network.clone(), ticket, ssm_target, true)?;
     let ready = async {
         loop {
             match session.next().await {
