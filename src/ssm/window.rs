@@ -34,7 +34,7 @@ struct Round {
     ends: u64,
     smallest: Option<Duration>,
     samples: u32,
-    /// Whether the window held the sender back: an idle one says nothing about the path.
+    /// Whether the window was used: an idle one says nothing about the path.
     filled: bool,
 }
 
@@ -62,18 +62,13 @@ impl Window {
         *self = Self::new(self.floor, self.ceiling);
     }
 
-    /// Something had to wait for the window.
-    pub(in crate::ssm) fn filled(&mut self) {
-        self.round.filled = true;
-    }
-
-    /// `bytes` that were transmitted once, as transmission `number` of `transmissions`, have been
-    /// acknowledged after `sample`.
+    /// `bytes`, transmitted once, were acknowledged after `sample`, out of `outstanding` bytes.
+    /// They were transmission `number` of `transmissions`.
     pub(in crate::ssm) fn acknowledged(
         &mut self,
         bytes: usize,
-        number: u64,
-        transmissions: u64,
+        outstanding: usize,
+        (number, transmissions): (u64, u64),
         sample: Duration,
     ) {
         let base = self.base.map_or(sample, |base| base.min(sample));
@@ -81,12 +76,13 @@ impl Window {
         let smallest = self.round.smallest.map_or(sample, |smallest| smallest.min(sample));
         self.round.smallest = Some(smallest);
         self.round.samples += 1;
+        self.round.filled |= outstanding >= self.size / 2;
         let crowded = smallest.saturating_sub(base) > Self::allowance(base);
         if self.doubling {
             if crowded && self.round.samples >= ENOUGH_SAMPLES {
                 self.doubling = false;
                 self.set(self.size / 2);
-            } else if self.round.filled {
+            } else if outstanding >= self.size / 2 {
                 self.set(self.size + bytes);
             }
         }

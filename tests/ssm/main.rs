@@ -1,5 +1,13 @@
 //! The data channel against the vectors and traces recorded from Amazon's own programs, and
 //! against a model agent in virtual time.
 
+mod channel;
+mod crypt;
+mod drive;
+mod handshake;
+
+mod rtt;
+mod smux;
+mod traces;
 mod vectors;
 mod wire;

@@ -91,9 +91,6 @@ impl Sender {
     pub(super) fn record(&mut self, now: Instant, frame: Bytes) {
         self.waiting.insert(self.next_number());
         self.bytes += frame.len();
-        if self.capacity() == 0 {
-            self.window.filled();
-        }
         self.slots.push_back(Some(Recorded { frame, since: now, transmitted: 0, timeouts: 0, flight: None }));
     }
 
@@ -108,6 +105,7 @@ impl Sender {
         let Some(slot) = self.slot(number) else { return };
         // What was never transmitted cannot have arrived.
         let Some(recorded) = slot.take_if(|recorded| recorded.transmitted > 0) else { return };
+        let outstanding = self.bytes;
         self.bytes -= recorded.frame.len();
         self.waiting.remove(&number);
         if let Some(flight) = recorded.flight {
@@ -117,8 +115,8 @@ impl Sender {
             if recorded.transmitted == 1 {
                 let sample = now.saturating_duration_since(flight.began);
                 self.rtt.sample(sample);
-                let (number, all) = (flight.transmission, self.transmissions);
-                self.window.acknowledged(recorded.frame.len(), number, all, sample);
+                let numbers = (flight.transmission, self.transmissions);
+                self.window.acknowledged(recorded.frame.len(), outstanding, numbers, sample);
                 self.arrived = self.arrived.max(flight.transmission);
             }
         }
@@ -192,7 +190,6 @@ impl Sender {
         };
         // A message always fits when nothing is on its way, else it could wait for ever.
         if recorded.frame.len() > room && in_flight > 0 {
-            self.window.filled();
             return None;
         }
         let ends = now + self.rtt.wait(recorded.timeouts);

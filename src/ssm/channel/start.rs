@@ -196,7 +196,9 @@ impl Channel {
     /// The session is ready: the size, what the agent threw away, what was held back.
     fn ready(&mut self, kind: Kind, agent_version: Option<String>, message: String, again: Vec<Bytes>) {
         self.event(Event::Ready(Ready { kind, agent_version, message }));
-        self.put_size();
+        if kind == Kind::Shell {
+            self.put_size();
+        }
         for chunk in again {
             self.number(PayloadType::Output, chunk);
         }
