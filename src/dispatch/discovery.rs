@@ -29,7 +29,6 @@ pub(crate) enum Origin {
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
     pub(crate) path: PathBuf,
-    #[expect(dead_code, reason = "listing shows it")]
     pub(crate) origin: Origin,
     /// Why it is not run.
     pub(crate) refusal: Option<Refusal>,

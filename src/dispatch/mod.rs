@@ -1,122 +1,87 @@
-//! The dispatcher: names, discovery, hand-over, help, completion. Knows no AWS and no tokio.
+//! The dispatcher: finds `ecsx-NAME` and becomes it ([`handover`]). What is asked of it besides
+//! that: TAB ([`tab`]), help ([`help`]), `ecsx plugin …` ([`plugins`]) and versions.
+//!
+//! One function says which files a name means ([`discovery::Search::candidates`]); nothing is
+//! executed that was not asked for. Knows no AWS and no tokio.
 
+mod ask;
 mod cli;
 mod discovery;
 mod handover;
+mod help;
 mod name;
+mod plugins;
+mod records;
+mod shell;
+mod suite;
+mod tab;
 mod trust;
+mod version;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use ecsx::plugin::{Globals, env, exit};
-use ecsx::ui::{Failure, Ui};
-use etcetera::BaseStrategy;
+use ecsx::plugin::exit;
+use ecsx::ui::Failure;
 
 use cli::{Cli, Commands};
-use discovery::{Candidate, Search, Surroundings};
-use name::Name;
+use suite::{Chosen, Suite};
+
+/// The commands that are not plugins. No plugin can have these names.
+const BUILT_IN: [&str; 4] = ["help", "plugin", "completion", "version"];
 
 /// Runs the dispatcher on this process's arguments.
 pub(crate) fn main() -> ExitCode {
-    let Cli { mut globals, command } = Cli::parse();
-    let outcome = globals
-        .enter()
-        .map_err(|error| Failure::new(error.to_string()).code(exit::USAGE))
-        .and_then(|()| match command {
-            Some(Commands::Plugin(words)) => run(&words, &globals),
-            None => Ok(ExitCode::from(exit::USAGE)),
-        });
-    outcome.unwrap_or_else(|failure| ui(&globals).report(failure))
-}
-
-fn ui(globals: &Globals) -> Ui {
-    Ui::new(globals.color, globals.verbose, globals.quiet)
-}
-
-/// The one place that reads what the search depends on.
-fn surroundings() -> Surroundings {
-    let read = |name| std::env::var_os(name).unwrap_or_default();
-    let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("ecsx"));
-    Surroundings {
-        executable: std::fs::canonicalize(&executable).unwrap_or(executable),
-        development: read(env::PLUGINS),
-        installed: directories().map(|base| base.data_dir().join("ecsx").join("plugins")),
-        path: read("PATH"),
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|first| first == "__complete") {
+        return tab::main(words.collect());
     }
-}
-
-/// The user's own directories: XDG's on Unix, Windows' on Windows; `None` without a home.
-fn directories() -> Option<impl BaseStrategy> {
-    etcetera::choose_base_strategy().ok()
+    let Cli { mut globals, command, help } = Cli::parse();
+    let entered = globals.enter();
+    let suite = Suite::here(globals);
+    let outcome = match entered {
+        Err(error) => Err(Failure::new(error.to_string()).code(exit::USAGE)),
+        Ok(()) if help => print(&help::overview(&suite)),
+        Ok(()) => match command {
+            Some(Commands::External(words)) => run(&suite, &words),
+            Some(Commands::Help(help)) => help::main(&suite, &help),
+            Some(Commands::Plugin(command)) => plugins::main(&suite, command),
+            Some(Commands::Completion(completion)) => shell::main(&completion),
+            Some(Commands::Version { output }) => version::main(&suite, &output),
+            None => {
+                eprint!("{}", help::overview(&suite));
+                Ok(ExitCode::from(exit::USAGE))
+            }
+        },
+    };
+    outcome.unwrap_or_else(|failure| suite.ui().report(failure))
 }
 
 /// Becomes the plugin that these words mean.
-fn run(words: &[OsString], globals: &Globals) -> Result<ExitCode, Failure> {
-    let surroundings = surroundings();
-    let search = Search::new(&surroundings);
-    let Chosen { name, words: used, candidate } = choose(&search, words).inspect_err(|_| {
-        let ui = ui(globals);
-        looked_in(&search).iter().for_each(|line| ui.detail(line));
-    })?;
-    let mut environment = globals.environment();
-    environment.extend(handover::environment(&surroundings.executable, &name));
-    handover::run(&candidate.path, &words[used..], &environment).map_err(|error| {
+fn run(suite: &Suite, words: &[OsString]) -> Result<ExitCode, Failure> {
+    let Chosen { name, words: used, candidate } = suite.choose(words)?;
+    handover::run(&candidate.path, &words[used..], &suite.environment(&name)).map_err(|error| {
         let why = handover::why_it_cannot_run(&candidate.path, &error);
         Failure::new(format!("cannot run {}: {why}", candidate.path.display())).code(exit::CANNOT_RUN)
     })
 }
 
-/// The plugin a command line means.
-struct Chosen {
-    name: Name,
-    /// How many words are its name.
-    words: usize,
-    candidate: Candidate,
-}
-
-/// The longest name for which there is a file that may run.
-fn choose(search: &Search, words: &[OsString]) -> Result<Chosen, Failure> {
-    let mut refused = None;
-    for (name, words) in name::meant(words) {
-        for candidate in search.candidates(&name) {
-            match candidate.refusal {
-                None => return Ok(Chosen { name, words, candidate }),
-                Some(why) => refused = refused.or(Some((candidate.path, why))),
-            }
+/// Prints what was asked for. A reader that has gone, as in `ecsx plugin list | head -1`, has
+/// what it wanted.
+fn print(text: &str) -> Result<ExitCode, Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::because("cannot write to stdout", error))
         }
+        _ => Ok(ExitCode::SUCCESS),
     }
-    let Some((path, why)) = refused else { return Err(unknown(search, words)) };
-    let mut failure = Failure::new(format!("{} {why}", path.display())).code(exit::CANNOT_RUN);
-    if let Some(hint) = why.hint(&path) {
-        failure = failure.hint(hint);
-    }
-    Err(failure)
 }
 
-/// No file has any of the names these words may mean.
-fn unknown(search: &Search, words: &[OsString]) -> Failure {
-    let typed = words.first().map(|word| word.to_string_lossy()).unwrap_or_default();
-    let names = search.names();
-    let mut failure = match Name::new(&typed) {
-        Some(name) if name.first_party().is_some() => {
-            Failure::new(format!("`{typed}` is part of ecsx and its program {} is missing", name.file()))
-                .hint("it belongs beside `ecsx`: install the suite again")
-        }
-        Some(_) => Failure::new(format!("no plugin is called `{typed}`")),
-        None => Failure::new(format!("`{typed}` cannot be a plugin: names are of a-z, 0-9 and -")),
-    };
-    for near in name::near(&typed, names.iter().map(Name::as_str)) {
-        failure = failure.hint(format!("did you mean `ecsx {near}`?"));
-    }
-    failure.code(exit::NOT_FOUND)
-}
-
-/// For `-v`: where plugins are looked for, and which entries of PATH never are.
-fn looked_in(search: &Search) -> Vec<String> {
-    let searched = search.places().iter().map(|(place, _)| format!("looked in {}", place.display()));
-    let ignored = search.ignored.iter().map(|place| format!("ignored {place:?}: not absolute"));
-    searched.chain(ignored).collect()
+/// Prints `value` as one line of JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<ExitCode, Failure> {
+    let text = serde_json::to_string(value).map_err(|error| Failure::because("cannot write JSON", error))?;
+    print(&format!("{text}\n"))
 }

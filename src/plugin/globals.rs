@@ -46,23 +46,23 @@ struct Options {
     directory: Option<PathBuf>,
 
     /// Project file (default: ecspresso.yml and the like, here or in a parent directory)
-    #[arg(long, value_name = "FILE", env = env::CONFIG, value_hint = ValueHint::FilePath, global = true)]
+    #[arg(long, value_name = "FILE", env = env::CONFIG, hide_env_values = true, value_hint = ValueHint::FilePath, global = true)]
     config: Option<PathBuf>,
 
     /// ECS cluster, name or ARN
-    #[arg(long, value_name = "CLUSTER", env = env::CLUSTER, global = true)]
+    #[arg(long, value_name = "CLUSTER", env = env::CLUSTER, hide_env_values = true, global = true)]
     cluster: Option<String>,
 
     /// ECS service
-    #[arg(long, value_name = "SERVICE", env = env::SERVICE, global = true)]
+    #[arg(long, value_name = "SERVICE", env = env::SERVICE, hide_env_values = true, global = true)]
     service: Option<String>,
 
     /// AWS profile
-    #[arg(long, value_name = "PROFILE", env = env::PROFILE, global = true)]
+    #[arg(long, value_name = "PROFILE", env = env::PROFILE, hide_env_values = true, global = true)]
     profile: Option<String>,
 
     /// AWS region
-    #[arg(long, value_name = "REGION", env = env::REGION, global = true)]
+    #[arg(long, value_name = "REGION", env = env::REGION, hide_env_values = true, global = true)]
     region: Option<String>,
 
     /// Say more on stderr; twice for still more

@@ -1,0 +1,155 @@
+//! Asking a plugin something: its stdout within a time and a size, or why there is none.
+//!
+//! Never its terminal: stdin and stderr lead nowhere, and it runs in a process group of its own
+//! that is killed when the time is over, with everything it started.
+
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+/// How long a question may take and how much its answer may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) time: Duration,
+    pub(crate) bytes: u64,
+}
+
+/// For `__complete`: longer, and TAB feels broken.
+pub(crate) const COMPLETE: Limits = Limits { time: Duration::from_millis(800), bytes: 1 << 20 };
+/// For `__ecsx describe`.
+pub(crate) const DESCRIBE: Limits = Limits { time: Duration::from_secs(2), bytes: 64 << 10 };
+/// For what a person waits for: `--help`, `__ecsx man`.
+pub(crate) const READ: Limits = Limits { time: Duration::from_secs(5), bytes: 4 << 20 };
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) status: ExitStatus,
+    pub(crate) took: Duration,
+}
+
+/// Why nothing usable came back.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    /// It could not be started.
+    NotStarted(io::Error),
+    /// It was still at it when the time was over.
+    Late(Duration),
+    /// It said more than anybody wants to know.
+    TooMuch(u64),
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted(error) => write!(f, "could not be started: {error}"),
+            Self::Late(time) => write!(f, "had not ended after {} ms and was killed", time.as_millis()),
+            Self::TooMuch(bytes) => write!(f, "printed more than {bytes} bytes and was killed"),
+        }
+    }
+}
+
+/// Runs `program` and waits for the end of its answer.
+pub(crate) fn ask(
+    program: &Path,
+    arguments: &[OsString],
+    environment: &[(&str, OsString)],
+    limits: Limits,
+) -> Result<Answer, NoAnswer> {
+    let started = Instant::now();
+    let mut command = Command::new(program);
+    command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let mut child = command.spawn().map_err(NoAnswer::NotStarted)?;
+
+    let (done, read) = mpsc::channel();
+    if let Some(stdout) = child.stdout.take() {
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let outcome = stdout.take(limits.bytes + 1).read_to_end(&mut bytes).map(|_| bytes);
+            let _ = done.send(outcome);
+        });
+    }
+    let answer = match read.recv_timeout(limits.time) {
+        Ok(Ok(stdout)) if stdout.len() as u64 > limits.bytes => Err(NoAnswer::TooMuch(limits.bytes)),
+        Ok(Ok(stdout)) => match end(&mut child, limits.time.saturating_sub(started.elapsed())) {
+            Some(status) => Ok(Answer { stdout, status, took: started.elapsed() }),
+            None => Err(NoAnswer::Late(limits.time)),
+        },
+        Ok(Err(error)) => Err(NoAnswer::NotStarted(error)),
+        Err(_) => Err(NoAnswer::Late(limits.time)),
+    };
+    if answer.is_err() {
+        kill(&mut child);
+    }
+    answer
+}
+
+/// How it ended, if it does within `time`. Its stdout is closed, so it is about to.
+fn end(child: &mut Child, time: Duration) -> Option<ExitStatus> {
+    let until = Instant::now() + time;
+    loop {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        if Instant::now() >= until {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Kills it and whatever it started.
+fn kill(child: &mut Child) {
+    #[cfg(unix)]
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    const QUICK: Limits = Limits { time: Duration::from_millis(200), bytes: 100 };
+
+    fn sh(script: &str, limits: Limits) -> Result<Answer, NoAnswer> {
+        ask(Path::new("/bin/sh"), &["-c".into(), script.into()], &[("WHO", "me".into())], limits)
+    }
+
+    #[test]
+    fn an_answer_comes_with_its_status() {
+        let answer = sh("echo $WHO; exit 3", READ).expect("answers");
+        assert_eq!(answer.stdout, b"me\n");
+        assert_eq!(answer.status.code(), Some(3));
+    }
+
+    #[test]
+    fn what_hangs_is_killed_with_what_it_started() {
+        // The grandchild holds stdout open: only the whole group's end ends the answer.
+        let began = Instant::now();
+        assert!(matches!(sh("sleep 60 & sleep 60", QUICK), Err(NoAnswer::Late(_))));
+        assert!(began.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn what_talks_without_end_is_killed() {
+        assert!(matches!(sh("yes", Limits { time: READ.time, bytes: 100 }), Err(NoAnswer::TooMuch(100))));
+    }
+
+    #[test]
+    fn it_has_no_terminal_to_ask_on() {
+        let answer = sh("cat; echo >&2 loud; echo end", READ).expect("answers");
+        assert_eq!(answer.stdout, b"end\n");
+    }
+}

@@ -1,0 +1,102 @@
+//! `ecsx plugin install` and `remove`: the user's own directory of plugins. A copy, not a link,
+//! so that what was looked at is what runs.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use ecsx::ui::Failure;
+
+use super::super::discovery::Origin;
+use super::super::name::Name;
+use super::super::print;
+use super::super::suite::{Chosen, Suite};
+use super::super::trust::{Refusal, check_file};
+use super::inspect;
+
+pub(super) fn install(suite: &Suite, path: &Path, force: bool) -> Result<ExitCode, Failure> {
+    let (name, program) = program(path)?;
+    if name.first_party().is_some() || super::super::BUILT_IN.contains(&name.as_str()) {
+        return Err(Failure::new(format!("the name `{name}` belongs to ecsx")).hint("rename the program"));
+    }
+    match check_file(&program) {
+        // Installing is how to get a plugin out of such a place.
+        Ok(()) | Err(Refusal::WritableByAll(_)) => {}
+        Err(why) => return Err(Failure::new(format!("{} {why}", program.display()))),
+    }
+    let directory = suite.installed.as_ref().ok_or_else(|| Failure::new("cannot tell where your home is"))?;
+    let file = directory.join(name.file());
+    if fs::symlink_metadata(&file).is_ok() && !force {
+        return Err(Failure::new(format!("{} is there already", file.display())).hint("--force replaces it"));
+    }
+    let fresh = directory.join(format!(".{}.{}", name.file(), std::process::id()));
+    let copied = fs::create_dir_all(directory)
+        .and_then(|()| fs::copy(&program, &fresh))
+        .and_then(|_| only_the_user_writes(&fresh))
+        .and_then(|()| fs::rename(&fresh, &file));
+    copied.map_err(|error| {
+        let _ = fs::remove_file(&fresh);
+        Failure::because(format!("cannot copy {} to {}", program.display(), file.display()), error)
+    })?;
+
+    suite.records.forget(&name);
+    let said = match inspect::describe(suite, &name, &file) {
+        Ok(description) => {
+            let _ = suite.records.keep(&name, &file, &description);
+            description.summary
+        }
+        Err(why) => {
+            suite.ui().warn(&why.error().to_string());
+            "it does not describe itself".to_owned()
+        }
+    };
+    let typed = name.as_str();
+    print(&format!("Installed {}: {said}.\nRun it: ecsx {typed}\n", file.display()))
+}
+
+pub(super) fn remove(suite: &Suite, words: &[OsString]) -> Result<ExitCode, Failure> {
+    let Chosen { name, candidate, .. } = suite.choose(words)?;
+    if candidate.origin != Origin::Installed {
+        let message = format!("{} was not installed by `ecsx plugin install`", candidate.path.display());
+        return Err(Failure::new(message).hint("remove it the way it came"));
+    }
+    fs::remove_file(&candidate.path)
+        .map_err(|error| Failure::because(format!("cannot remove {}", candidate.path.display()), error))?;
+    suite.records.forget(&name);
+    print(&format!("Removed {}.\n", candidate.path.display()))
+}
+
+/// The plugin's name and program at `path`, or in the directory there.
+fn program(path: &Path) -> Result<(Name, PathBuf), Failure> {
+    let named = |path: &Path| Name::of_file(path.file_name()?.to_str()?).map(|name| (name, path.to_owned()));
+    if !path.is_dir() {
+        return named(path).ok_or_else(|| {
+            Failure::new(format!("{} cannot be a plugin", path.display()))
+                .hint("a plugin's file is called ecsx-NAME, NAME of a-z, 0-9 and -")
+        });
+    }
+    let entries = fs::read_dir(path)
+        .map_err(|error| Failure::because(format!("cannot look into {}", path.display()), error))?;
+    let files = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file());
+    let mut found: Vec<_> = files.filter_map(|path| named(&path)).collect();
+    match (found.pop(), found.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (None, _) => Err(Failure::new(format!("no file in {} is called ecsx-NAME", path.display()))),
+        (Some(_), false) => {
+            Err(Failure::new(format!("{} holds several plugins", path.display()))
+                .hint("name the one to install"))
+        }
+    }
+}
+
+#[cfg(unix)]
+fn only_the_user_writes(file: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn only_the_user_writes(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,78 @@
+#!/bin/sh
+# ecsx-@NAME@: run by `ecsx @NAME@`. The contract it keeps is ecsx' docs/plugins.md.
+set -eu
+
+version=0.1.0
+summary='Say which task would be taken'
+
+usage() {
+    cat <<USAGE
+$summary
+
+Usage: ecsx @NAME@ [OPTIONS]
+
+Options:
+      --format FORMAT  json or env
+      --cluster, --service, --profile, --region, --config, -C: as in ecsx help
+  -h, --help           Show this help
+      --version        Show the version
+USAGE
+}
+
+refuse() {
+    echo "error: $1" >&2
+    echo "hint: ecsx @NAME@ --help" >&2
+    exit 2
+}
+
+# What ecsx asks of a plugin. It never does the plugin's work here.
+case ${1-} in
+__ecsx)
+    [ "${2-}" = describe ] || exit 2
+    printf '{"schema":1,"name":"@NAME@","version":"%s","summary":"%s","protocol":[1],"complete":true}\n' \
+        "$version" "$summary"
+    exit
+    ;;
+__complete)
+    shift
+    # Words before the cursor, then the word at the cursor: the last two are enough here.
+    previous= current=
+    for word; do
+        previous=$current current=$word
+    done
+    case $previous in
+    --format) printf 'json\tAll of it\nenv\tFor eval in sh\n' ;;
+    *) printf -- '--format\tjson or env\n--help\tShow the help\n--version\tShow the version\n' ;;
+    esac | while read -r candidate; do
+        case $candidate in "$current"*) printf '%s\n' "$candidate" ;; esac
+    done
+    echo :4
+    exit
+    ;;
+esac
+
+# The options of ecsx mean the same after the name as before it.
+format=json
+while [ $# -gt 0 ]; do
+    case $1 in
+    -h | --help) usage && exit ;;
+    --version) echo "ecsx-@NAME@ $version" && exit ;;
+    --format | --cluster | --service | --profile | --region | --config | -C)
+        [ $# -ge 2 ] || refuse "$1 needs a value"
+        case $1 in
+        --format) format=$2 ;;
+        --cluster) export ECSX_CLUSTER="$2" ;;
+        --service) export ECSX_SERVICE="$2" ;;
+        --profile) export AWS_PROFILE="$2" ;;
+        --region) export AWS_REGION="$2" ;;
+        --config) export ECSX_CONFIG="$2" ;;
+        -C) cd "$2" ;;
+        esac
+        shift 2
+        ;;
+    *) refuse "unknown argument $1" ;;
+    esac
+done
+
+# The work: ecsx resolves cluster, service, task and container.
+exec "${ECSX_BIN:-ecsx}" target -o "$format"
