@@ -1,9 +1,6 @@
 //! `ecsx sandbox`: ECS, SSM, the message gateway and agents on loopback, for trying and testing
 //! without an AWS account.
 
-// Until the agent is there to use all of it.
-#![allow(dead_code)]
-
 mod admin;
 mod agent;
 mod api;

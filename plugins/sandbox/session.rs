@@ -12,6 +12,7 @@ use crate::gateway::{Order, messages};
 
 /// What the agent is asked to do: an SSM document and its parameters.
 #[derive(Debug, Clone)]
+#[expect(dead_code, reason = "agents do not run commands yet")]
 pub(crate) enum Document {
     /// AWS-StartPortForwardingSession, and …ToRemoteHost when there is a host.
     Port { host: Option<String>, port: u16, local_port: String },

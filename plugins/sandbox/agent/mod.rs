@@ -1,14 +1,76 @@
-//! The agent.
+//! The agent in a container: one per session, as ssm-session-worker is.
+
+mod basic;
+mod channel;
+mod handshake;
+mod link;
+mod mux;
+mod port;
 pub(crate) mod version;
-use crate::sandbox::Sandbox;
-use crate::session::Session;
-use bytes::Bytes;
+
 use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::json;
 use tokio::sync::mpsc;
+
+use crate::sandbox::Sandbox;
+use crate::session::{Document, Ending, Session};
+use link::{Link, Over};
+
+/// Why an agent's work is done.
+enum End {
+    /// As it should be.
+    Finished,
+    /// The client's flag asked for it.
+    Flag,
+    /// The session was ended elsewhere.
+    Over,
+    /// With this to say to the client.
+    Failed(String),
+}
+
+impl From<Over> for End {
+    fn from(_: Over) -> Self {
+        Self::Over
+    }
+}
+
+/// Serves one session to its end.
 pub(crate) async fn run(
-    _sandbox: Arc<Sandbox>,
-    _session: Arc<Session>,
-    _frames: mpsc::Receiver<Bytes>,
-    _gateway: mpsc::Sender<Bytes>,
+    sandbox: Arc<Sandbox>,
+    session: Arc<Session>,
+    frames: mpsc::Receiver<Bytes>,
+    gateway: mpsc::Sender<Bytes>,
 ) {
+    let faults = sandbox.faults().clone();
+    let mut link = Link::new(session.clone(), frames, gateway, &faults);
+    let end = match &session.document {
+        Document::Port { host, port, local_port } => {
+            let mut properties = json!({
+                "portNumber": port.to_string(), "localPortNumber": local_port, "type": "LocalPortForwarding",
+            });
+            if let Some(host) = host {
+                properties["host"] = json!(host);
+            }
+            port::serve(&sandbox, &mut link, &faults.agent_version, host.as_deref(), *port, properties).await
+        }
+        Document::Ssh { port } => {
+            let properties = json!({"portNumber": port.to_string()});
+            port::serve(&sandbox, &mut link, &faults.agent_version, None, *port, properties).await
+        }
+        Document::Command { .. } | Document::NonInteractive { .. } | Document::Shell => End::Failed(
+            "Plugin with name InteractiveCommands not found. Step name: InteractiveCommands".to_owned(),
+        ),
+    };
+    match end {
+        End::Finished | End::Failed(_) => link.drain().await,
+        End::Flag | End::Over => link.leave(),
+    }
+    match end {
+        End::Finished => session.end(Ending::Agent, ""),
+        End::Flag => session.end(Ending::Flag, ""),
+        End::Over => {}
+        End::Failed(output) => session.end(Ending::Agent, &output),
+    }
 }
