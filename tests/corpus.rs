@@ -95,7 +95,11 @@ fn wanted(expected: &Value) -> Value {
     }
     let mut wanted = json!({});
     for key in ["region", "cluster", "service", "service_definition", "task_definition"] {
-        wanted[key] = expected[key].clone();
+        // Paths that were absolute inside the project are told from it here.
+        wanted[key] = match expected[key].as_str() {
+            Some(text) => text.strip_prefix("{{FILES}}/").unwrap_or(text).into(),
+            None => expected[key].clone(),
+        };
     }
     if expected.get("family").is_some() {
         wanted["family"] = expected["family"].clone();
@@ -142,6 +146,22 @@ fn judge(ours: &Value, expected: &Value) -> Verdict {
     if *ours == reachable { Verdict::OutOfReach } else { Verdict::Different }
 }
 
+/// The case that is too large for the corpus, made by the recipe in its meta.json.
+fn ten_megabytes(case: &Path, scratch: &Path) -> PathBuf {
+    let files = scratch.join("files");
+    fs::create_dir(&files).unwrap();
+    for name in ["ecs-service-def.json", "ecs-task-def.json"] {
+        fs::write(files.join(name), fs::read(case.join("files").join(name)).unwrap()).unwrap();
+    }
+    let mut text = String::from(
+        "region: ap-northeast-1\ncluster: c1\nservice: s1\n\
+         service_definition: ecs-service-def.json\ntask_definition: ecs-task-def.json\nx: |\n",
+    );
+    text.push_str(&format!("  {}\n", "a".repeat(98)).repeat(100_000));
+    fs::write(files.join("ecspresso.yml"), text).unwrap();
+    scratch.to_path_buf()
+}
+
 fn cases(set: &str) -> Vec<PathBuf> {
     let corpus = PathBuf::from(std::env::var_os("ECSX_CORPUS").expect("ECSX_CORPUS names the corpus"));
     let folder =
@@ -168,6 +188,7 @@ fn deviations() -> BTreeMap<String, String> {
 #[ignore = "needs the corpus: ECSX_CORPUS"]
 fn every_ecspresso_project_is_read_as_ecspresso_reads_it() {
     let deviations = deviations();
+    let scratch = tempfile::tempdir().unwrap();
     let mut wrong = Vec::new();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for set in ["real", "cases"] {
@@ -175,7 +196,10 @@ fn every_ecspresso_project_is_read_as_ecspresso_reads_it() {
             let name = format!("{set}/{}", case.file_name().unwrap().to_str().unwrap());
             let expected: Value =
                 serde_json::from_str(&fs::read_to_string(case.join("expected.json")).unwrap()).unwrap();
-            let ours = outcome(&case, &expected);
+            let ours = match name.as_str() {
+                "cases/125_ten-mb" => outcome(&ten_megabytes(&case, scratch.path()), &expected),
+                _ => outcome(&case, &expected),
+            };
             let verdict = judge(&ours, &expected);
             let short = name.split('_').next().unwrap().to_owned();
             let word = match (&verdict, deviations.get(&short)) {

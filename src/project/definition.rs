@@ -49,5 +49,9 @@ fn entries<'d>(document: &'d Document<'_>, id: Id, what: &str) -> Result<Entries
 fn name(document: &Document<'_>, item: Id) -> Result<String, Error> {
     let entries = entries(document, item, "a container definition")?;
     let Some(entry) = entries.get("name") else { return Ok(String::new()) };
-    document.string("name", entry.value).map(str::to_owned)
+    match &document.nodes[entry.value].data {
+        // A state may give a list where the template meant a name.
+        Data::List(_) => Ok(document.json_text(entry.value)),
+        _ => document.string("name", entry.value).map(str::to_owned),
+    }
 }

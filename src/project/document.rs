@@ -24,6 +24,9 @@ impl Text<'_> {
     }
 }
 
+/// Where a node is that nobody knows the place of: serde_json does not tell.
+const NOWHERE: usize = usize::MAX;
+
 /// Index of a node.
 pub(crate) type Id = usize;
 
@@ -83,11 +86,11 @@ impl<'t> Document<'t> {
                 Data::List(items.into_iter().map(|item| self.add_json(item)).collect())
             }
             serde_json::Value::Object(fields) => {
-                let pair = |(key, value)| (self.add(Data::Text(key), 0, 0), self.add_json(value));
+                let pair = |(key, value)| (self.add(Data::Text(key), NOWHERE, 0), self.add_json(value));
                 Data::Map(fields.into_iter().map(pair).collect())
             }
         };
-        self.add(data, 0, 0)
+        self.add(data, NOWHERE, 0)
     }
 
     /// Adds a node.
@@ -99,6 +102,9 @@ impl<'t> Document<'t> {
     /// The place of a node.
     pub(crate) fn place(&self, id: Id) -> Place {
         let node = &self.nodes[id];
+        if node.at == NOWHERE {
+            return Place::somewhere(&self.text.source.name);
+        }
         self.text.place(node.at, node.width)
     }
 
@@ -156,6 +162,25 @@ impl<'t> Document<'t> {
                     Data::Number(_) | Data::Bool(_) => error.hint("put it in quotes"),
                     _ => error,
                 })
+            }
+        }
+    }
+
+    /// A JSON document's node as JSON again.
+    pub(crate) fn json_text(&self, id: Id) -> String {
+        match &self.nodes[id].data {
+            Data::Null => "null".to_owned(),
+            Data::Bool(value) => value.to_string(),
+            Data::Number(text) => text.clone(),
+            Data::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
+            Data::List(items) => {
+                let items: Vec<_> = items.iter().map(|item| self.json_text(*item)).collect();
+                format!("[{}]", items.join(","))
+            }
+            Data::Map(pairs) => {
+                let pair =
+                    |(key, value): &(Id, Id)| format!("{}:{}", self.json_text(*key), self.json_text(*value));
+                format!("{{{}}}", pairs.iter().map(pair).collect::<Vec<_>>().join(","))
             }
         }
     }

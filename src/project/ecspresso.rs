@@ -65,7 +65,7 @@ pub(crate) fn decode(document: &Document<'_>, folder: &Path, given: Given) -> Re
         warnings: warnings(document, &entries),
     };
     path("express_definition")?;
-    document.optional(&entries, "required_version")?;
+    check_version(document, &entries)?;
     document.optional(&entries, "filter_command")?;
     check_timeout(document, &entries)?;
     check_objects(document, &entries)?;
@@ -117,6 +117,28 @@ fn warnings(document: &Document<'_>, entries: &Entries<'_>) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// Constraints on ecspresso's version, which is not ecsx's: only their form matters.
+fn check_version(document: &Document<'_>, entries: &Entries<'_>) -> Result<(), Error> {
+    let (Some(text), Some(entry)) =
+        (document.optional(entries, "required_version")?, entries.get("required_version"))
+    else {
+        return Ok(());
+    };
+    let is_constraint = |constraint: &str| {
+        let version = constraint.trim().trim_start_matches(['=', '!', '<', '>', '~']).trim_start();
+        let version = version.strip_prefix('v').unwrap_or(version);
+        let numbers = version.split(['-', '+']).next().unwrap_or_default();
+        numbers.split('.').all(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+    };
+    match text.split(',').all(is_constraint) {
+        true => Ok(()),
+        false => {
+            let error = document.wrong(entry.value, "required_version must be constraints of versions");
+            Err(error.hint("such as \">= 2.0.0, < 3\""))
+        }
+    }
 }
 
 /// A duration as Go writes it, or a number.
@@ -228,7 +250,7 @@ pub(crate) fn plugins(
     }
     for name in DEFAULT_PLUGINS.iter().filter(|name| !named.iter().any(|named| named == *name)) {
         for (function, kind) in remote(name) {
-            if !lookups.add((*function).to_owned(), kind.clone()) {
+            if !lookups.add(function.to_owned(), kind) {
                 let message = format!("function {function} comes with two plugins");
                 let error = Error::new(ErrorKind::Plugin, message);
                 return Err(error.hint(format!("write the name in lower case ({name}), or set func_prefix")));
@@ -240,13 +262,16 @@ pub(crate) fn plugins(
 }
 
 /// Functions of the plugins that ask AWS.
-fn remote(plugin: &str) -> &'static [(&'static str, Function)] {
-    const CFN: Function = Function::Remote("CloudFormation");
+fn remote(plugin: &str) -> Vec<(&'static str, Function)> {
+    let function = |service, name, parameters| (name, Function::Remote { service, parameters });
     match plugin {
-        "ssm" => &[("ssm", Function::Remote("the SSM parameter store"))],
-        "secretsmanager" => &[("secretsmanager_arn", Function::Remote("Secrets Manager"))],
-        "cloudformation" => &[("cfn_output", CFN), ("cfn_export", CFN)],
-        _ => &[],
+        "ssm" => vec![function("the SSM parameter store", "ssm", &["name"])],
+        "secretsmanager" => vec![function("Secrets Manager", "secretsmanager_arn", &["name"])],
+        "cloudformation" => vec![
+            function("CloudFormation", "cfn_output", &["stack", "key"]),
+            function("CloudFormation", "cfn_export", &["name"]),
+        ],
+        _ => Vec::new(),
     }
 }
 
@@ -286,7 +311,9 @@ fn plugin(
             ]
         }
         "external" => match document.optional(&settings, "name")? {
-            Some(name) => vec![(name, Function::Command)],
+            Some(name) => {
+                vec![(name, Function::Command { arguments: number(document, &settings, "num_args") })]
+            }
             None => return Err(document.wrong(item, "an external plugin needs a name in its config")),
         },
         plugin => {
@@ -335,4 +362,12 @@ fn location(
         Some(("file", path)) => Location::File(PathBuf::from(path)),
         Some(_) => Location::Remote(url),
     })
+}
+
+/// A small number; 0 where there is none.
+fn number(document: &Document<'_>, settings: &Entries<'_>, key: &str) -> usize {
+    match settings.get(key).map(|entry| &document.nodes[entry.value].data) {
+        Some(Data::Number(text)) => text.parse().unwrap_or(0),
+        _ => 0,
+    }
 }

@@ -56,9 +56,9 @@ struct Note {
 pub struct Place {
     /// The file, as the person would name it.
     pub file: PathBuf,
-    /// Line, from 1.
+    /// Line, from 1; 0 where only the file is known.
     pub line: usize,
-    /// Column in characters, from 1.
+    /// Column in characters, from 1; 0 likewise.
     pub column: usize,
     /// The line itself; empty when it must not be shown.
     text: String,
@@ -76,6 +76,14 @@ impl Error {
     pub(crate) fn at(kind: ErrorKind, place: Place, message: impl Into<String>) -> Self {
         let note = Note { place: Some(place), message: message.into() };
         Self { kind, notes: vec![note], hints: Vec::new() }
+    }
+
+    /// The same at `place`, unless it has one.
+    pub(crate) fn or_at(mut self, place: Option<Place>) -> Self {
+        for note in &mut self.notes {
+            note.place = note.place.take().or_else(|| place.clone());
+        }
+        self
     }
 
     /// One more thing to try; said once however often it is given.
@@ -137,7 +145,15 @@ impl fmt::Display for Error {
 const EXCERPT: usize = 100;
 
 impl Place {
+    /// Somewhere in a file.
+    pub(crate) fn somewhere(file: &Path) -> Self {
+        Self { file: file.to_path_buf(), line: 0, column: 0, text: String::new(), width: 0 }
+    }
+
     fn show(&self, f: &mut fmt::Formatter<'_>, message: &str) -> fmt::Result {
+        if self.line == 0 {
+            return write!(f, "{}: {message}", self.file.display());
+        }
         write!(f, "{}:{}:{}: {message}", self.file.display(), self.line, self.column)?;
         if self.text.is_empty() {
             return Ok(());
@@ -171,14 +187,25 @@ pub(crate) struct Source {
     pub(crate) name: PathBuf,
     /// Its text; without a byte order mark.
     pub(crate) text: String,
+    /// What is in the file, if `text` is only what was made of it (jsonnet's JSON).
+    pub(crate) written: Option<String>,
 }
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 32 << 20;
 
 impl Source {
-    /// Reads a file. `current` is the current directory, which its name is told from.
+    /// Reads a file that a project names: a regular one, for a pipe might never end.
+    /// `current` is the current directory, which its name is told from.
     pub(crate) fn read(path: &Path, current: &Path) -> Result<Self, Error> {
+        if std::fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
+            return Err(Error::new(ErrorKind::Unreadable, format!("{} is no regular file", path.display())));
+        }
+        Self::read_any(path, current)
+    }
+
+    /// Reads a file that the person names, be it a pipe.
+    pub(crate) fn read_any(path: &Path, current: &Path) -> Result<Self, Error> {
         let name = path.strip_prefix(current).unwrap_or(path).to_path_buf();
         let failed = |error: std::io::Error| {
             let kind = match error.kind() {
@@ -205,29 +232,36 @@ impl Source {
         // As Go reads it: what is no UTF-8 becomes U+FFFD. A mark at the start is no content.
         let text = String::from_utf8_lossy(&bytes);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
-        Ok(Self { name, text })
+        Ok(Self { name, text, written: None })
     }
 
     /// The place of `width` bytes at `offset`.
     pub(crate) fn place(&self, offset: usize, width: usize) -> Place {
-        let offset = floor(&self.text, offset);
+        let Some(written) = &self.written else { return self.place_in(&self.text, offset, width) };
+        // What a template's action says stands in the file as it does in what was made of it.
+        let (start, end) = (floor(&self.text, offset), floor(&self.text, offset.saturating_add(width)));
+        match written.find(&self.text[start..end]) {
+            Some(at) if end - start > 4 => self.place_in(written, at, end - start),
+            _ => Place::somewhere(&self.name),
+        }
+    }
+
+    fn place_in(&self, text: &str, offset: usize, width: usize) -> Place {
+        let offset = floor(text, offset);
         let breaks = |c: char| c == '\n' || c == '\r';
-        let before = &self.text[..offset];
+        let before = &text[..offset];
         // A line ends with \n, \r\n, or \r alone.
         let line = 1
             + before.matches('\n').count()
-            + before
-                .char_indices()
-                .filter(|(i, c)| *c == '\r' && !self.text[i + 1..].starts_with('\n'))
-                .count();
+            + before.char_indices().filter(|(i, c)| *c == '\r' && !text[i + 1..].starts_with('\n')).count();
         let start = before.rfind(breaks).map_or(0, |i| i + 1);
-        let end = self.text[offset..].find(breaks).map_or(self.text.len(), |i| offset + i);
-        let under = &self.text[offset..floor(&self.text, offset.saturating_add(width)).clamp(offset, end)];
+        let end = text[offset..].find(breaks).map_or(text.len(), |i| offset + i);
+        let under = &text[offset..floor(text, offset.saturating_add(width)).clamp(offset, end)];
         Place {
             file: self.name.clone(),
             line,
-            column: self.text[start..offset].chars().count() + 1,
-            text: self.text[start..end].to_owned(),
+            column: text[start..offset].chars().count() + 1,
+            text: text[start..end].to_owned(),
             width: under.chars().count(),
         }
     }

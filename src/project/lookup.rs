@@ -3,9 +3,9 @@
 //! A look-up is made when it is called, never before. What only AWS, a remote state or a
 //! command could answer is not asked for: it is unknown, and whoever needs it says so.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use super::error::{Error, ErrorKind};
 use super::template::{BUILTINS, Failed, Functions, Value, sprintf};
@@ -21,14 +21,14 @@ pub(crate) enum Function {
     Tfstate(usize),
     /// `tfstatef`: the same with a format.
     Tfstatef(usize),
-    /// Only AWS knows: which service has to be asked.
-    Remote(&'static str),
+    /// Only AWS knows: which service has to be asked, and what jsonnet calls the parameters.
+    Remote { service: &'static str, parameters: &'static [&'static str] },
     /// A command would have to be run.
-    Command,
+    Command { arguments: usize },
 }
 
 /// Where a state is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Location {
     /// A file, and whether it may be missing.
     File(PathBuf),
@@ -39,7 +39,7 @@ pub(crate) enum Location {
 #[derive(Debug)]
 struct Slot {
     location: Location,
-    state: OnceCell<Result<State, Failure>>,
+    state: OnceLock<Result<State, Failure>>,
 }
 
 #[derive(Debug, Clone)]
@@ -49,12 +49,12 @@ struct Failure {
 }
 
 /// Everything a template of this project may call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Lookups {
     variables: Variables,
     current: PathBuf,
     functions: BTreeMap<String, Function>,
-    states: Vec<Slot>,
+    states: Vec<Arc<Slot>>,
     /// Nothing is known of the plugins yet: every name may be one of their functions.
     deferred: bool,
 }
@@ -87,7 +87,7 @@ impl Lookups {
 
     /// Adds a state; its index.
     pub(crate) fn add_state(&mut self, location: Location) -> usize {
-        self.states.push(Slot { location, state: OnceCell::new() });
+        self.states.push(Arc::new(Slot { location, state: OnceLock::new() }));
         self.states.len() - 1
     }
 
@@ -96,14 +96,24 @@ impl Lookups {
         self.variables.get(name).map(String::as_str)
     }
 
+    /// The plugin functions by name.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = (&str, &Function)> {
+        self.functions.iter().map(|(name, function)| (name.as_str(), function))
+    }
+
+    /// The plugin function of that name.
+    pub(crate) fn function(&self, name: &str) -> Option<&Function> {
+        self.functions.get(name)
+    }
+
     /// Whether `name` is a function that needs no plugin.
     pub(crate) fn is_plain(name: &str) -> bool {
         ALWAYS.contains(&name) || BUILTINS.contains(&name)
     }
 
-    /// Whether there is such a function.
+    /// Whether there is, or may be, such a function.
     pub(crate) fn knows(&self, name: &str) -> bool {
-        Self::is_plain(name) || self.functions.contains_key(name)
+        self.deferred || Self::is_plain(name) || self.functions.contains_key(name)
     }
 
     /// The function most like `name`.
@@ -161,7 +171,7 @@ impl Lookups {
         };
         let path = match &slot.location {
             Location::File(path) => path,
-            Location::Remote(url) => return Err(elsewhere(url.split(['?', '#']).next().unwrap_or(url))),
+            Location::Remote(url) => return Err(elsewhere(&without_secrets(url))),
         };
         match State::read(path, self.variable("TF_WORKSPACE"), &self.current) {
             Ok(Read::State(state)) => Ok(state),
@@ -173,13 +183,28 @@ impl Lookups {
     /// A function that is not for this machine to answer.
     pub(crate) fn unavailable(name: &str, function: &Function) -> Failed {
         let message = match function {
-            Function::Remote(service) => {
+            Function::Remote { service, .. } => {
                 format!("{name} asks {service}, which ecsx does not while it reads a project")
             }
-            Function::Command => format!("{name} runs a command, which ecsx never does for a project's file"),
+            Function::Command { .. } => {
+                format!("{name} runs a command, which ecsx never does for a project's file")
+            }
             Function::Tfstate(_) | Function::Tfstatef(_) => format!("{name} cannot be answered here"),
         };
         Failed::Unavailable { kind: ErrorKind::Lookup, message, hints: avoid() }
+    }
+}
+
+/// A URL without what may be a password or a token in it.
+fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or(url);
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let host = rest.find('/').unwrap_or(rest.len());
+            let start = rest[..host].rfind('@').map_or(0, |at| at + 1);
+            format!("{scheme}://{}", &rest[start..])
+        }
+        None => url.to_owned(),
     }
 }
 
@@ -189,7 +214,7 @@ fn avoid() -> Vec<String> {
 }
 
 impl Functions for Lookups {
-    fn call(&mut self, name: &str, arguments: &[Value]) -> Result<Value, Failed> {
+    fn call(&self, name: &str, arguments: &[Value]) -> Result<Value, Failed> {
         let texts = |arguments: &[Value]| -> Result<Vec<String>, Failed> {
             let text = |value: &Value| match value {
                 Value::Text(text) => Ok(text.clone()),

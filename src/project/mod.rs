@@ -11,6 +11,7 @@ mod ecspresso;
 mod envfile;
 mod error;
 mod find;
+mod jsonnet;
 mod lookup;
 mod template;
 mod tfstate;
@@ -18,10 +19,13 @@ mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use definition::Definition;
 use document::{Document, Text};
-use ecspresso::Given;
+use ecspresso::{Config, Given};
 use error::Source;
+use jsonnet::{External, Jsonnet};
 use lookup::Lookups;
 use template::Unknowns;
 
@@ -101,7 +105,7 @@ impl std::fmt::Debug for Environment {
 pub fn load(options: &Options, environment: &Environment) -> Result<Project, Error> {
     let mut environment = environment.clone();
     for name in envfiles(options, &environment) {
-        let source = Source::read(&environment.current_dir.join(name), &environment.current_dir)?;
+        let source = Source::read_any(&environment.current_dir.join(name), &environment.current_dir)?;
         environment.variables.extend(envfile::parse(&source)?);
     }
     let found = find::find(options.config.as_deref(), &environment)?;
@@ -128,35 +132,19 @@ fn envfiles(options: &Options, environment: &Environment) -> Vec<String> {
         .collect()
 }
 
+/// Reads a configuration and what it names.
 fn read(config: &Path, options: &Options, environment: &Environment) -> Result<Project, Error> {
-    let current = &environment.current_dir;
-    let folder = config.parent().unwrap_or(current);
-    let source = Source::read(config, current)?;
-    if config.extension().is_some_and(|extension| extension == "jsonnet") {
-        let message = format!("{} is jsonnet, which this version does not read", source.name.display());
-        return Err(Error::new(ErrorKind::Jsonnet, message));
-    }
-    let mut lookups = Lookups::new(environment.variables.clone(), current);
-    let tree = template::parse(&source.text).map_err(|fault| fault.of(&source))?;
     let given = Given {
         region: options.region.is_some(),
         cluster: options.cluster.is_some(),
         service: options.service.is_some(),
     };
-
-    // With the plugins' functions unknown: all there is to a v2 file, and the plugins of a v3 one.
-    let text = rendered(&source, &tree, &mut lookups)?;
-    let document = yaml::parse(&text)?;
-    ecspresso::plugins(&document, folder, current, &mut lookups)?;
-    check_functions(&source, &tree, &lookups)?;
-    let plain = tree.functions.iter().all(|function| Lookups::is_plain(&function.name));
-    let decoded = if plain {
-        ecspresso::decode(&document, folder, given)?
-    } else {
-        let text = rendered(&source, &tree, &mut lookups)?;
-        ecspresso::decode(&yaml::parse(&text)?, folder, given)?
+    let mut reader = Reader {
+        lookups: Lookups::new(environment.variables.clone(), &environment.current_dir),
+        external: external(options, environment)?,
+        current: &environment.current_dir,
     };
-
+    let decoded = reader.config(config, given)?;
     let mut project = Project {
         config: Some(config.to_path_buf()),
         region: decoded.region,
@@ -168,7 +156,7 @@ fn read(config: &Path, options: &Options, environment: &Environment) -> Result<P
         ..Project::default()
     };
     if let Some(path) = &project.task_definition {
-        match read_definition(path, current, &mut lookups) {
+        match reader.definition(path) {
             Ok(definition) => {
                 project.family = definition.family;
                 project.containers = definition.containers;
@@ -179,37 +167,100 @@ fn read(config: &Path, options: &Options, environment: &Environment) -> Result<P
     Ok(project)
 }
 
-/// Renders a configuration: every variable it must have has to be there, and all that are not
-/// are named at once.
-fn rendered<'s>(source: &'s Source, tree: &template::Tree, lookups: &mut Lookups) -> Result<Text<'s>, Error> {
-    let mut unknowns = Unknowns::default();
-    let result = template::render(source, tree, lookups, &mut unknowns);
-    let missing = unknowns.reasons().iter().filter(|reason| reason.kind() == ErrorKind::Variable).cloned();
-    if let Some(missing) = Error::all(missing) {
-        return Err(missing);
+/// The external variables of `--ext-str` and `--ext-code`, else those of the environment.
+fn external(options: &Options, environment: &Environment) -> Result<External, Error> {
+    let mut external = External::new();
+    for (flags, variable, is_code) in
+        [(&options.ext_str, "ECSPRESSO_EXT_STR", false), (&options.ext_code, "ECSPRESSO_EXT_CODE", true)]
+    {
+        let from_environment = environment.variables.get(variable).map(std::slice::from_ref);
+        let given = if flags.is_empty() { from_environment.unwrap_or_default() } else { flags };
+        for pair in given.iter().flat_map(|pairs| pairs.split(';')).filter(|pair| !pair.is_empty()) {
+            let Some((name, value)) = pair.split_once('=') else {
+                let flag = if is_code { "--ext-code" } else { "--ext-str" };
+                let error = Error::new(ErrorKind::Jsonnet, format!("{flag} takes NAME=VALUE, not {pair}"));
+                return Err(error);
+            };
+            // The last one counts.
+            external.retain(|(known, ..)| known != name);
+            external.push((name.to_owned(), value.to_owned(), is_code));
+        }
     }
-    Ok(Text { source, rendered: result?, unknowns })
+    Ok(external)
 }
 
-/// Go knows its functions when it parses: one that does not exist is an error even where it
-/// is not called.
-fn check_functions(source: &Source, tree: &template::Tree, lookups: &Lookups) -> Result<(), Error> {
-    let unknown = tree.functions.iter().filter(|function| !lookups.knows(&function.name));
-    let errors = unknown.map(|function| {
-        lookup::not_defined(lookups, &function.name, source.place(function.at, function.name.len()))
-    });
-    Error::all(errors).map_or(Ok(()), Err)
+fn is_jsonnet(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "jsonnet")
 }
 
-fn read_definition(
-    path: &Path,
-    current: &Path,
-    lookups: &mut Lookups,
-) -> Result<definition::Definition, Error> {
-    let source = Source::read(path, current)?;
-    let tree = template::parse(&source.text).map_err(|fault| fault.of(&source))?;
-    check_functions(&source, &tree, lookups)?;
-    let mut unknowns = Unknowns::default();
-    let rendered = template::render(&source, &tree, lookups, &mut unknowns)?;
-    definition::decode(&Document::json(&Text { source: &source, rendered, unknowns })?)
+/// Reads the files of one project.
+struct Reader<'e> {
+    lookups: Lookups,
+    external: External,
+    current: &'e Path,
+}
+
+impl Reader<'_> {
+    fn jsonnet(&self) -> Jsonnet {
+        Jsonnet {
+            external: self.external.clone(),
+            lookups: Arc::new(self.lookups.clone()),
+            current: self.current.to_path_buf(),
+        }
+    }
+
+    fn config(&mut self, path: &Path, given: Given) -> Result<Config, Error> {
+        let folder = path.parent().unwrap_or(self.current);
+        // A configuration in JSON is jsonnet, too.
+        let jsonnet = is_jsonnet(path) || path.extension().is_some_and(|extension| extension == "json");
+        // The plugins first: what needs them is unknown as yet, or not even evaluated.
+        let source = if jsonnet { self.jsonnet().plugins(path)? } else { Source::read(path, self.current)? };
+        let (text, uses_plugins) = self.rendered(&source)?;
+        let document = if jsonnet { Document::json(&text)? } else { yaml::parse(&text)? };
+        ecspresso::plugins(&document, folder, self.current, &mut self.lookups)?;
+        if !jsonnet && !uses_plugins {
+            return ecspresso::decode(&document, folder, given);
+        }
+        let source = if jsonnet { self.jsonnet().file(path)? } else { source.clone() };
+        let (text, _) = self.rendered(&source)?;
+        let document = if jsonnet { Document::json(&text)? } else { yaml::parse(&text)? };
+        ecspresso::decode(&document, folder, given)
+    }
+
+    fn definition(&self, path: &Path) -> Result<Definition, Error> {
+        let jsonnet = is_jsonnet(path);
+        let source =
+            if jsonnet { self.jsonnet().definition(path)? } else { Source::read(path, self.current)? };
+        let tree = self.parsed(&source)?;
+        let mut unknowns = Unknowns::default();
+        let rendered = template::render(&source, &tree, &self.lookups, &mut unknowns)?;
+        definition::decode(&Document::json(&Text { source: &source, rendered, unknowns })?)
+    }
+
+    /// Renders a configuration, and says whether it calls functions of plugins. Every variable
+    /// that it must have has to be there; all that are not are named at once.
+    fn rendered<'s>(&self, source: &'s Source) -> Result<(Text<'s>, bool), Error> {
+        let tree = self.parsed(source)?;
+        let mut unknowns = Unknowns::default();
+        let result = template::render(source, &tree, &self.lookups, &mut unknowns);
+        let missing =
+            unknowns.reasons().iter().filter(|reason| reason.kind() == ErrorKind::Variable).cloned();
+        if let Some(missing) = Error::all(missing) {
+            return Err(missing);
+        }
+        let uses_plugins = tree.functions.iter().any(|function| !Lookups::is_plain(&function.name));
+        Ok((Text { source, rendered: result?, unknowns }, uses_plugins))
+    }
+
+    /// Parses a template. Go knows its functions when it parses: one that does not exist is an
+    /// error even where it is not called.
+    fn parsed(&self, source: &Source) -> Result<template::Tree, Error> {
+        let tree = template::parse(&source.text).map_err(|fault| fault.of(source))?;
+        let unknown = tree.functions.iter().filter(|function| !self.lookups.knows(&function.name));
+        let errors = unknown.map(|function| {
+            let place = source.place(function.at, function.name.len());
+            lookup::not_defined(&self.lookups, &function.name, place)
+        });
+        Error::all(errors).map_or(Ok(tree), Err)
+    }
 }

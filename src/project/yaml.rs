@@ -1,12 +1,13 @@
 //! YAML as ecspresso reads it (goccy/go-yaml): the first document, YAML 1.2 types, duplicate
 //! keys refused.
 //!
-//! Parsed by saphyr-parser rather than through serde: what a project means depends on whether
+//! Parsed by granit-parser rather than through serde: what a project means depends on whether
 //! a scalar was quoted and where it stands, and serde tells neither.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
+use granit_parser::{ErrorKind as Scan, Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::document::{Data, Document, Id, Text};
 use super::error::{Error, ErrorKind};
@@ -16,6 +17,8 @@ use super::error::{Error, ErrorKind};
 const DEEPEST: usize = 10_000;
 const MOST_NODES: usize = 1_000_000;
 const MOST_EXPANDED: u64 = 10_000_000;
+/// The longest key, in characters. YAML's own limit is 1024; goccy has none.
+const LONGEST_KEY: usize = 100_000;
 
 /// Parses the first document of `text`. An empty one is null.
 pub(crate) fn parse<'t>(text: &'t Text<'t>) -> Result<Document<'t>, Error> {
@@ -24,35 +27,104 @@ pub(crate) fn parse<'t>(text: &'t Text<'t>) -> Result<Document<'t>, Error> {
         let error = Error::at(ErrorKind::Syntax, text.place(at, 1), "a NUL byte has no place in YAML");
         return Err(error.hint("save the file as UTF-8"));
     }
+    // goccy takes text in quotes that goes on at the margin, which YAML does not: the value of
+    // a variable may well have several lines. Blanks there are no part of the text, so that
+    // adding them changes nothing.
+    let mut padded = Padded { text: Cow::Borrowed(rendered), pads: Vec::new() };
+    loop {
+        match compose(text, &padded) {
+            Ok(document) => return Ok(document),
+            Err(Wrong::Project(error)) => return Err(error),
+            Err(Wrong::Yaml(error)) => {
+                let margin = matches!(error.kind(), Scan::InvalidQuotedScalarIndent);
+                if !(margin && padded.pad(error.marker().byte_offset())) {
+                    return Err(not_yaml(text, &padded, &error));
+                }
+            }
+        }
+    }
+}
+
+fn not_yaml(text: &Text<'_>, padded: &Padded<'_>, error: &ScanError) -> Error {
+    let at = padded.original(error.marker().byte_offset().unwrap_or(0));
+    let rendered = &text.rendered.text;
+    let start = rendered[..at].rfind(['\n', '\r']).map_or(0, |i| i + 1);
+    let tab = rendered[start..].trim_start_matches(' ').starts_with('\t');
+    let message = if tab { "a tab cannot indent YAML".to_owned() } else { error.info() };
+    let error = Error::at(ErrorKind::Syntax, text.place(at, 1), format!("this is not YAML: {message}"));
+    match text.rendered.origin(at) {
+        (_, Some(_)) => error.hint("what this action gives does not fit here; put it in quotes"),
+        _ => error,
+    }
+}
+
+/// A text with blanks added at some of its line starts.
+struct Padded<'t> {
+    text: Cow<'t, str>,
+    /// Where in `text`, in growing order.
+    pads: Vec<usize>,
+}
+
+const PAD: usize = 40;
+const MOST_PADS: usize = 50;
+
+impl Padded<'_> {
+    /// Adds blanks at the start of the line of `at`; false if that would be no use.
+    fn pad(&mut self, at: Option<usize>) -> bool {
+        let Some(at) = at.filter(|at| self.text.is_char_boundary(*at)) else { return false };
+        let start = self.text[..at].rfind(['\n', '\r']).map_or(0, |i| i + 1);
+        let grows = self.pads.last().is_none_or(|last| *last < start);
+        if !grows || self.pads.len() >= MOST_PADS {
+            return false;
+        }
+        self.text.to_mut().insert_str(start, &" ".repeat(PAD));
+        self.pads.push(start);
+        true
+    }
+
+    /// The offset in the text without the blanks.
+    fn original(&self, at: usize) -> usize {
+        self.pads
+            .iter()
+            .rev()
+            .fold(at, |at, pad| if at > *pad { at.saturating_sub(PAD).max(*pad) } else { at })
+    }
+}
+
+enum Wrong {
+    Yaml(ScanError),
+    Project(Error),
+}
+
+impl From<Error> for Wrong {
+    fn from(error: Error) -> Self {
+        Self::Project(error)
+    }
+}
+
+fn compose<'t>(text: &'t Text<'t>, padded: &Padded<'_>) -> Result<Document<'t>, Wrong> {
     let mut composer = Composer {
         document: Document { text, nodes: Vec::new(), root: 0 },
-        offsets: Offsets { text: rendered, characters: 0, bytes: 0 },
         open: Vec::new(),
         anchors: HashMap::new(),
         sizes: Vec::new(),
     };
-    let mut parser = Parser::new_from_str(rendered);
+    let options = granit_parser::options! {
+        simple_key_max_lookahead: LONGEST_KEY,
+        flow_nesting_limit: DEEPEST,
+        block_nesting_limit: DEEPEST,
+    };
+    let mut parser = Parser::new_from_str_with_options(&padded.text, options);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| {
-            let at = byte_offset(rendered, error.marker().index());
-            let mut message = error.info().to_owned();
-            if rendered[line_start(rendered, at)..].trim_start_matches(' ').starts_with('\t') {
-                "a tab cannot indent YAML".clone_into(&mut message);
-            }
-            let error =
-                Error::at(ErrorKind::Syntax, text.place(at, 1), format!("this is not YAML: {message}"));
-            match text.rendered.origin(at) {
-                (_, Some(_)) => error.hint("what this action gives does not fit here; put it in quotes"),
-                _ => error,
-            }
-        })?;
-        let at = composer.offsets.byte(span.start.index());
-        let width = composer.offsets.byte(span.end.index()).saturating_sub(at);
+        let (event, span) = event.map_err(Wrong::Yaml)?;
+        let at = padded.original(span.start.byte_offset().unwrap_or(0));
+        let end = padded.original(span.end.byte_offset().unwrap_or(0));
+        let width = end.saturating_sub(at).max(1);
         match event {
             Event::DocumentEnd => break,
             Event::Scalar(value, style, anchor, tag) => {
                 let data = scalar(&value, style, tag.as_deref());
-                let id = composer.add(data, at, width.max(1))?;
+                let id = composer.add(data, at, width)?;
                 composer.place_node(id, anchor)?;
             }
             Event::Alias(anchor) => {
@@ -63,8 +135,8 @@ pub(crate) fn parse<'t>(text: &'t Text<'t>) -> Result<Document<'t>, Error> {
                 };
                 composer.place_node(id, 0)?;
             }
-            Event::SequenceStart(anchor, _) => composer.begin(Data::List(Vec::new()), at, anchor)?,
-            Event::MappingStart(anchor, _) => composer.begin(Data::Map(Vec::new()), at, anchor)?,
+            Event::SequenceStart(_, anchor, _) => composer.begin(Data::List(Vec::new()), at, anchor)?,
+            Event::MappingStart(_, anchor, _) => composer.begin(Data::Map(Vec::new()), at, anchor)?,
             Event::SequenceEnd | Event::MappingEnd => composer.end()?,
             _ => {}
         }
@@ -84,7 +156,6 @@ struct Open {
 
 struct Composer<'t> {
     document: Document<'t>,
-    offsets: Offsets<'t>,
     open: Vec<Open>,
     anchors: HashMap<usize, Id>,
     /// Of each node: how many nodes it would be without aliases.
@@ -170,39 +241,11 @@ impl Composer<'_> {
     }
 }
 
-/// Character indices to byte offsets, for indices that mostly grow.
-struct Offsets<'t> {
-    text: &'t str,
-    characters: usize,
-    bytes: usize,
-}
-
-impl Offsets<'_> {
-    fn byte(&mut self, index: usize) -> usize {
-        if index < self.characters {
-            let back = self.text[..self.bytes].char_indices().rev().nth(self.characters - index - 1);
-            (self.characters, self.bytes) = (index, back.map_or(0, |(i, _)| i));
-        } else {
-            let rest = &self.text[self.bytes..];
-            let ahead = rest.char_indices().nth(index - self.characters).map_or(rest.len(), |(i, _)| i);
-            (self.characters, self.bytes) = (index, self.bytes + ahead);
-        }
-        self.bytes
-    }
-}
-
-fn byte_offset(text: &str, index: usize) -> usize {
-    text.char_indices().nth(index).map_or(text.len(), |(i, _)| i)
-}
-
-fn line_start(text: &str, at: usize) -> usize {
-    text[..at].rfind(['\n', '\r']).map_or(0, |i| i + 1)
-}
-
 /// What a scalar is: by its tag, else text if it was quoted, else by how it looks.
 fn scalar(value: &str, style: ScalarStyle, tag: Option<&Tag>) -> Data {
-    let core = tag.filter(|tag| tag.is_yaml_core_schema()).map(|tag| tag.suffix.as_str());
-    if core == Some("str") || (style != ScalarStyle::Plain && core.is_none()) {
+    let is_text = tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
+    let is_tagged = tag.is_some_and(Tag::is_yaml_core_schema);
+    if is_text || (style != ScalarStyle::Plain && !is_tagged) {
         return Data::Text(value.to_owned());
     }
     match value {

@@ -82,7 +82,7 @@ fn mark(index: usize) -> String {
 pub(crate) fn render(
     source: &Source,
     tree: &Tree,
-    functions: &mut dyn Functions,
+    functions: &dyn Functions,
     unknowns: &mut Unknowns,
 ) -> Result<Rendered, Error> {
     let mut run = Run {
@@ -114,7 +114,7 @@ type Stop<T> = Result<T, Box<Error>>;
 struct Run<'r> {
     source: &'r Source,
     tree: &'r Tree,
-    functions: &'r mut dyn Functions,
+    functions: &'r dyn Functions,
     unknowns: &'r mut Unknowns,
     rendered: Rendered,
     variables: Vec<(String, Value)>,
@@ -302,6 +302,10 @@ impl Run<'_> {
             let mut answer: Option<Value> = None;
             for operand in rest {
                 let value = self.operand(operand, dot)?;
+                // Whether to go on is unknown, and so is the answer.
+                if matches!(value, Value::Unknown(_)) {
+                    return Ok(value);
+                }
                 let stop = self.truth(&value)? == (name == "or");
                 answer = Some(value);
                 if stop {

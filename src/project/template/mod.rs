@@ -35,7 +35,7 @@ pub(crate) enum Value {
 /// The functions that a template may call besides Go's own.
 pub(crate) trait Functions {
     /// Calls `name`.
-    fn call(&mut self, name: &str, arguments: &[Value]) -> Result<Value, Failed>;
+    fn call(&self, name: &str, arguments: &[Value]) -> Result<Value, Failed>;
 }
 
 /// Why a function gave no value.
