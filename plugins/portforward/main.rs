@@ -1,3 +1,199 @@
 //! `ecsx portforward`.
 
-fn main() {}
+mod args;
+mod command;
+mod signals;
+mod target;
+mod teller;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecsx::aws::Aws;
+use ecsx::ecs::Target;
+use ecsx::plugin::{Plugin, exit};
+use ecsx::session::forward::{Destination, Forward, Listener, Retarget, Setting, Status};
+use ecsx::session::{Network, SessionError};
+use ecsx::ui::{Failure, Ui};
+use tokio::process::Child;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use args::Args;
+use signals::{Signals, Word};
+use teller::{Subject, Teller};
+
+/// How long the sessions may take to end; they themselves keep to 2 s.
+const FAREWELL: Duration = Duration::from_millis(2500);
+
+fn main() -> ExitCode {
+    let mut args: Args = Plugin::new().parse();
+    let ui = Ui::new(args.globals.color, args.globals.verbose, args.globals.quiet);
+    let done = (|| {
+        args.globals.enter().map_err(|error| Failure::new(error.to_string()).code(exit::USAGE))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::because("cannot start", error))?;
+        let done = runtime.block_on(run(&args, ui));
+        // A lookup that hangs must not hold the exit up.
+        runtime.shutdown_background();
+        done
+    })();
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) if failure.exit_code() == exit::FAILED && !args.command.is_empty() => {
+            ui.report(failure.code(exit::ECSX_FAILED))
+        }
+        Err(failure) => ui.report(failure),
+    }
+}
+
+async fn run(args: &Args, ui: Ui) -> Result<u8, Failure> {
+    let forwards = bind(args)?;
+    let locals: Vec<SocketAddr> = forwards
+        .iter()
+        .flat_map(|forward| &forward.listeners)
+        .filter_map(|listener| listener.addresses.first().copied())
+        .map(command::reachable)
+        .collect();
+    let mut signals = Signals::new().map_err(|error| Failure::because("cannot listen for signals", error))?;
+    let (aws, target, retarget) = tokio::select! {
+        resolved = resolve(args) => resolved?,
+        // Nothing was begun, nothing is left behind.
+        _ = signals.next() => return Ok(exit::INTERRUPTED),
+    };
+
+    let subjects = forwards.iter().map(subject).collect();
+    let (teller, printer) = Teller::start(ui, args.json(), subjects);
+    let (stop, stopped) = watch::channel(false);
+    let (up, ups) = mpsc::unbounded_channel();
+    let count = forwards.len();
+    let network = Arc::new(Network::from_env(|name| std::env::var(name).ok()));
+    let mut running = JoinSet::new();
+    for (number, forward) in forwards.into_iter().enumerate() {
+        let (teller, up) = (teller.clone(), up.clone());
+        let setting = Setting {
+            cloud: aws.clone(),
+            network: network.clone(),
+            retarget: retarget.clone(),
+            stop: stopped.clone(),
+            report: Arc::new(move |status| {
+                if matches!(status, Status::Ready { .. }) {
+                    let _ = up.send(number);
+                }
+                teller.tell(number, status);
+            }),
+        };
+        let target = target.clone();
+        running.spawn(async move { forward.run(&setting, target).await });
+    }
+    drop(teller);
+    drop(up);
+
+    let done = serve(args, &locals, &mut running, count, ups, &mut signals).await;
+    let _ = stop.send(true);
+    let ending = async { while running.join_next().await.is_some() {} };
+    tokio::select! {
+        _ = timeout(FAREWELL, ending) => {}
+        Word::Interrupt = signals.next() => return Ok(exit::INTERRUPTED),
+    }
+    drop(running);
+    printer.finish();
+    done
+}
+
+/// Takes the local ports, and puts those together that lead to the same place: an SSM session
+/// has one destination, and ECS allows few sessions.
+fn bind(args: &Args) -> Result<Vec<Forward>, Failure> {
+    let mut order: Vec<Destination> = Vec::new();
+    let mut listeners: BTreeMap<Destination, Vec<Listener>> = BTreeMap::new();
+    for (bind, spec) in args.specs()? {
+        let listener = Listener::bind(&bind, spec.local_port)?;
+        if !listeners.contains_key(&spec.remote) {
+            order.push(spec.remote.clone());
+        }
+        listeners.entry(spec.remote).or_default().push(listener);
+    }
+    let forward = |remote| Forward { listeners: listeners.remove(&remote).unwrap_or_default(), remote };
+    Ok(order.into_iter().map(forward).collect())
+}
+
+fn subject(forward: &Forward) -> Subject {
+    let local = forward.listeners.iter().map(|listener| listener.addresses.clone()).collect();
+    Subject { remote: forward.remote.clone(), local }
+}
+
+async fn resolve(args: &Args) -> Result<(Arc<Aws>, Target, Retarget), Failure> {
+    let aws = Arc::new(target::aws(args).await?);
+    let wish = target::Wish {
+        cluster: args.globals.cluster.clone().unwrap_or_else(|| "default".into()),
+        service: args.globals.service.clone(),
+        family: args.family.clone(),
+        task: args.task.clone(),
+        container: args.container.clone(),
+    };
+    let chosen = target::choose(&aws, &wish).await.map_err(|e| Failure::new(e.to_string()))?;
+    let again = aws.clone();
+    let retarget: Retarget = Arc::new(move || {
+        let (aws, wish) = (again.clone(), wish.clone());
+        Box::pin(async move { target::choose(&aws, &wish).await })
+    });
+    Ok((aws, chosen, retarget))
+}
+
+/// Until Ctrl-C, the end of the command, or a forward that cannot go on.
+async fn serve(
+    args: &Args,
+    locals: &[SocketAddr],
+    running: &mut JoinSet<Result<(), SessionError>>,
+    mut missing: usize,
+    mut ups: mpsc::UnboundedReceiver<usize>,
+    signals: &mut Signals,
+) -> Result<u8, Failure> {
+    let mut child: Option<Child> = None;
+    let mut seen = vec![false; missing];
+    loop {
+        tokio::select! {
+            Some(up) = ups.recv() => {
+                missing -= usize::from(!std::mem::replace(&mut seen[up], true));
+                if missing == 0 && child.is_none() && !args.command.is_empty() {
+                    child = Some(command::start(&args.command, locals)?);
+                }
+            }
+            Some(ended) = running.join_next() => {
+                let failure = match ended {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(error)) => Failure::from(error),
+                    Err(error) => Failure::because("a forward broke off", error),
+                };
+                let Some(child) = &mut child else { return Err(failure) };
+                signals::terminate(child);
+                let _ = child.wait().await;
+                return Err(failure);
+            }
+            status = wait(&mut child) => {
+                return status
+                    .map(command::exit_code)
+                    .map_err(|error| Failure::because("lost sight of the command", error));
+            }
+            word = signals.next() => match (&mut child, word) {
+                (None, _) => return Ok(0),
+                // It got Ctrl-C itself, and may have its own use for it.
+                (Some(_), Word::Interrupt) => {}
+                (Some(child), Word::Terminate) => signals::terminate(child),
+            },
+        }
+    }
+}
+
+async fn wait(child: &mut Option<Child>) -> std::io::Result<std::process::ExitStatus> {
+    match child {
+        Some(child) => child.wait().await,
+        None => std::future::pending().await,
+    }
+}

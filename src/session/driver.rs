@@ -192,6 +192,8 @@ impl<C: Cloud> Session<C> {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        // What the application has written since may have used the window up.
+        self.exhausted |= self.channel.capacity() == 0;
         loop {
             let mut moved = self.poll_key(cx);
             self.drain();

@@ -18,7 +18,7 @@ use crate::ssm::channel::Flag;
 
 use super::connection::{Backlog, Connection, Local};
 use super::fate::Watch;
-use super::line::Line;
+use super::line::{Line, stopped};
 use super::serve::{End, Place, Trouble};
 use super::status::Status;
 
@@ -103,7 +103,7 @@ pub(super) async fn relay<C: Cloud>(
                 basic.tick(session);
                 None
             }
-            _ = stop.wait_for(|stop| *stop) => return End::Stopped,
+            () = stopped(&mut stop) => return End::Stopped,
         };
         if let Some(why) = over {
             let connection = basic.end();

@@ -106,6 +106,11 @@ impl Line {
     }
 }
 
+/// Waits for the word to stop. That nobody is left to say it is one, too.
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,

@@ -14,7 +14,7 @@ use crate::ssm::smux::{self, StreamId};
 
 use super::connection::{self, Backlog, CHUNK, Connection, Local};
 use super::fate::Watch;
-use super::line::{Accepted, Line};
+use super::line::{Accepted, Line, stopped};
 use super::serve::{End, Place, Trouble};
 use super::status::Status;
 
@@ -91,7 +91,7 @@ pub(super) async fn relay<C: Cloud>(
                 let silent = session.unacknowledged_since().filter(|_| !lost && !mux.holding);
                 watch.tick(Instant::now(), silent, lost && trouble.is_not_the_network());
             }
-            _ = stop.wait_for(|stop| *stop) => return End::Stopped,
+            () = stopped(&mut stop) => return End::Stopped,
         }
         if let Some(why) = mux.over.take() {
             return End::Over { why, reset: mux.reset() };

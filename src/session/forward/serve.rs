@@ -18,7 +18,7 @@ use crate::ssm::channel::{Kind, Ready};
 
 use super::advice;
 use super::fate::{self, Fate, Watch};
-use super::line::Line;
+use super::line::{Line, stopped};
 use super::listen::Listener;
 use super::spec::Destination;
 use super::status::{Report, Status};
@@ -163,7 +163,7 @@ impl Forward {
             if !wanted {
                 tokio::select! {
                     () = line.wanted() => {}
-                    _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                    () = stopped(&mut stop) => return Ok(()),
                 }
             }
             opened = match reopen(setting, &mut target, &self.remote, &mut line).await? {
@@ -190,7 +190,7 @@ async fn reopen<C: Cloud>(
     let mut elsewhere = tokio::select! {
         fate = fate::of(&*setting.cloud, target) => matches!(fate, Fate::Gone(_) | Fate::Leaving),
         _ = line.next(false) => false,
-        _ = stop.wait_for(|stop| *stop) => return Ok(None),
+        () = stopped(&mut stop) => return Ok(None),
     };
     loop {
         let chosen = match elsewhere {
@@ -198,7 +198,7 @@ async fn reopen<C: Cloud>(
             true => tokio::select! {
                 chosen = (setting.retarget)() => chosen,
                 _ = line.next(false) => continue,
-                _ = stop.wait_for(|stop| *stop) => return Ok(None),
+                () = stopped(&mut stop) => return Ok(None),
             },
         };
         let error = match chosen {
@@ -234,7 +234,7 @@ async fn reopen<C: Cloud>(
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             _ = line.next(false) => {}
-            _ = stop.wait_for(|stop| *stop) => return Ok(None),
+            () = stopped(&mut stop) => return Ok(None),
         }
     }
 }
@@ -250,7 +250,7 @@ async fn open<C: Cloud>(
     let mut starting = Box::pin(start(&*setting.cloud, ssm_target.clone(), remote));
     let ticket = tokio::select! {
         ticket = &mut starting => ticket?,
-        _ = stop.wait_for(|stop| *stop) => {
+        () = stopped(&mut stop) => {
             if let Ok(Ok(ticket)) = timeout(LAST_ANSWER, starting).await {
                 terminate(&*setting.cloud, &ticket.session_id).await;
             }
@@ -271,7 +271,7 @@ async fn open<C: Cloud>(
         ready = timeout(HANDSHAKE, ready) => ready.unwrap_or_else(|_| {
             Err(SessionError::Silent { container: target.container.clone(), seconds: HANDSHAKE.as_secs() })
         }),
-        _ = stop.wait_for(|stop| *stop) => {
+        () = stopped(&mut stop) => {
             session.leave(false).await;
             return Ok(None);
         }

@@ -1,0 +1,216 @@
+//! The command line of `ecsx portforward`.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+
+use clap::{Parser, ValueEnum};
+use ecsx::plugin::{Globals, exit};
+use ecsx::session::forward::{Bind, Destination, FORMS, Spec};
+use ecsx::ui::Failure;
+
+/// Forward local ports into a running ECS task, or through it to hosts it can reach
+///
+/// The local port is bound first and stays: when the connection to AWS is lost, or the task
+/// replaced by a deployment, new connections go to the next session.
+#[derive(Debug, Parser)]
+#[command(name = "ecsx-portforward", version, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// LOCAL:REMOTE, :REMOTE or PORT: ports of the container itself, as with kubectl
+    #[arg(value_name = "FORWARD")]
+    words: Vec<String>,
+
+    /// [BIND:]LOCAL:HOST:PORT as with ssh; :HOST:PORT takes a free local port, LOCAL:PORT the
+    /// container's own port. May be repeated
+    #[arg(short = 'L', value_name = "FORWARD")]
+    forwards: Vec<String>,
+
+    /// Local port (0: a free one)
+    #[arg(long, value_name = "PORT")]
+    local_port: Option<u16>,
+
+    /// Port of the container, or of --remote-host
+    #[arg(long, visible_alias = "port", value_name = "PORT")]
+    remote_port: Option<u16>,
+
+    /// Host to go to, as the task sees it
+    #[arg(long, visible_alias = "host", value_name = "HOST", requires = "remote_port")]
+    remote_host: Option<String>,
+
+    /// Address to listen on (default: 127.0.0.1 and ::1). May be repeated
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    address: Vec<String>,
+
+    /// Listen on all addresses: anybody who reaches this machine reaches the remote port
+    #[arg(long, conflicts_with = "address")]
+    public: bool,
+
+    /// Task: id, the beginning of one, or ARN
+    #[arg(long, visible_alias = "id", value_name = "TASK")]
+    pub(crate) task: Option<String>,
+
+    /// Container
+    #[arg(long, value_name = "NAME")]
+    pub(crate) container: Option<String>,
+
+    /// Task definition family
+    #[arg(long, value_name = "FAMILY")]
+    pub(crate) family: Option<String>,
+
+    /// Print events on stdout, a line of JSON each
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Format>,
+
+    // `ecspresso exec --port-forward …`, as people have it in their fingers.
+    #[arg(long, hide = true)]
+    port_forward: bool,
+
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+
+    /// Command to run once the ports are ready; its exit code becomes ours
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Json,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ecsx portforward -L 15432:db.internal:5432         psql -h localhost -p 15432
+  ecsx portforward 8080:80                           the container's own port 80
+  ecsx portforward -L :db.internal:5432 -- psql      a free port, for one command
+
+A COMMAND finds the first port in ECSX_LOCAL_HOST, ECSX_LOCAL_PORT and ECSX_LOCAL_ADDR (the others
+in ECSX_LOCAL_PORT_2 …), in PGHOST and PGPORT, in MYSQL_HOST and MYSQL_TCP_PORT, and where its
+arguments say {host}, {port}, {addr} ({port2} …).
+
+Exit codes: 0 after Ctrl-C; 1 something failed, a local port in use among it; 2 wrong arguments;
+with a COMMAND its own, or 125 ecsx failed, 126 it cannot be run, 127 it is not there.";
+
+impl Args {
+    pub(crate) fn json(&self) -> bool {
+        self.output == Some(Format::Json)
+    }
+
+    /// What to forward, each with the addresses to listen on.
+    pub(crate) fn specs(&self) -> Result<Vec<(Bind, Spec)>, Failure> {
+        let bind = self.bind()?;
+        let mut specs = Vec::new();
+        for text in &self.forwards {
+            specs.push(Spec::parse(text)?);
+        }
+        for word in &self.words {
+            match Spec::parse_word(word) {
+                Some(spec) => specs.push(spec?),
+                None => return Err(unknown_preset(word)),
+            }
+        }
+        if let Some(port) = self.remote_port {
+            if port == 0 {
+                return Err(usage("0 is no remote port"));
+            }
+            let remote = Destination::new(self.remote_host.as_deref(), port);
+            specs.push(Spec { bind: None, local_port: self.local_port.unwrap_or(0), remote });
+        } else if self.local_port.is_some() {
+            return Err(usage("--local-port without --remote-port").hint("say where to: --remote-port PORT"));
+        }
+        if specs.is_empty() {
+            return Err(usage("nothing to forward").hint(FORMS));
+        }
+        Ok(specs.into_iter().map(|spec| (spec.bind.clone().unwrap_or_else(|| bind.clone()), spec)).collect())
+    }
+
+    fn bind(&self) -> Result<Bind, Failure> {
+        if self.public {
+            return Ok(Bind::Public);
+        }
+        match &self.address[..] {
+            [] => Ok(Bind::Loopback),
+            [one] => Bind::parse(one).ok_or_else(|| no_address(one)),
+            several => several
+                .iter()
+                .map(|text| text.parse::<IpAddr>().map_err(|_| no_address(text)))
+                .collect::<Result<_, _>>()
+                .map(Bind::Addresses),
+        }
+    }
+}
+
+fn usage(message: impl Into<String>) -> Failure {
+    Failure::new(message).code(exit::USAGE)
+}
+
+fn no_address(text: &str) -> Failure {
+    usage(format!("--address \"{text}\" is no address of this machine"))
+        .hint("an IP address, localhost, or * for all")
+}
+
+/// A word that is no port names a preset of the project.
+fn unknown_preset(name: &str) -> Failure {
+    usage(format!("there is no preset \"{name}\": this project has none")).hint(FORMS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn specs(words: &[&str]) -> Result<Vec<(Bind, Spec)>, String> {
+        let args =
+            Args::try_parse_from([&["ecsx-portforward"], words].concat()).map_err(|e| e.to_string())?;
+        args.specs().map_err(|failure| failure.error().to_string())
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_tools_spelling_means_the_same() {
+        let expected = specs(&["-L", "15432:db:5432"]).unwrap();
+        for words in [
+            &["--local-port", "15432", "--remote-port", "5432", "--remote-host", "db"][..],
+            &["--port-forward", "--local-port", "15432", "--port", "5432", "--host", "db"],
+            &["15432:db:5432"],
+        ] {
+            assert_eq!(specs(words), Ok(expected.clone()), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_come_from_the_forward_then_the_flags_then_loopback() {
+        let bind = |words: &[&str]| specs(words).map(|specs| specs[0].0.clone());
+        let at = |address: &str| Bind::Addresses(vec![address.parse().unwrap()]);
+        assert_eq!(bind(&["8080:80"]), Ok(Bind::Loopback));
+        assert_eq!(bind(&["8080:80", "--public"]), Ok(Bind::Public));
+        assert_eq!(bind(&["8080:80", "--address", "127.0.0.2"]), Ok(at("127.0.0.2")));
+        assert_eq!(bind(&["127.0.0.3:8080:80", "--address", "127.0.0.2"]), Ok(at("127.0.0.3")));
+        assert!(bind(&["8080:80", "--address", "nowhere"]).is_err());
+        assert!(bind(&["8080:80", "--address", "127.0.0.1,127.0.0.2"]).is_ok());
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        for (words, expected) in [
+            (&[][..], "nothing to forward"),
+            (&["db"], "\"db\""),
+            (&["--local-port", "1"], "--remote-port"),
+            (&["--remote-port", "0"], "no remote port"),
+            (&["--host", "db"], "--remote-port"),
+            (&["-L", "x"], "\"x\""),
+        ] {
+            let error = specs(words).expect_err("refused");
+            assert!(error.contains(expected), "{words:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_the_line_is_the_command() {
+        let words = ["ecsx-portforward", "8080:80", "--", "curl", "-s", "http://{addr}/"];
+        assert_eq!(Args::try_parse_from(words).unwrap().command, ["curl", "-s", "http://{addr}/"]);
+    }
+}
