@@ -49,6 +49,13 @@ enum Command {
         #[arg(short, long, value_enum, default_value = "sh")]
         output: Output,
     },
+    /// Become a command whose controlling terminal is stdin; agents start commands so.
+    #[cfg(unix)]
+    #[command(name = agent::terminal::SUBCOMMAND, hide = true)]
+    OnTerminal {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<std::ffi::OsString>,
+    },
 }
 
 /// What a sandbox is like.
@@ -83,6 +90,8 @@ fn main() -> ExitCode {
                 Command::Demo => demo::demo().await,
                 Command::Run { options, command } => run::run(&options, &command).await,
                 Command::Serve { options, output } => serve::serve(&options, output).await,
+                #[cfg(unix)]
+                Command::OnTerminal { words } => Err(agent::terminal::on_terminal(&words).to_string()),
             }
         }),
     };

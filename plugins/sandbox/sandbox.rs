@@ -19,6 +19,13 @@ pub(crate) const SECRET_ACCESS_KEY: &str = "sandbox";
 /// Frames that wait between gateway and agent. The agent stops reading its sources beyond.
 const QUEUE: usize = 64;
 
+/// A data key that KMS has made.
+struct DataKey {
+    key: String,
+    plaintext: [u8; 64],
+    context: BTreeMap<String, String>,
+}
+
 /// A running sandbox.
 pub(crate) struct Sandbox {
     /// The port it listens on.
@@ -28,6 +35,8 @@ pub(crate) struct Sandbox {
     sessions: Mutex<BTreeMap<String, Arc<Session>>>,
     calls: Mutex<BTreeMap<String, u64>>,
     outage: Mutex<Option<Instant>>,
+    /// Data keys by what KMS would have encrypted them to.
+    data_keys: Mutex<BTreeMap<Vec<u8>, DataKey>>,
     /// For the agents, which outlive the call that starts them.
     itself: std::sync::Weak<Self>,
 }
@@ -42,6 +51,7 @@ impl Sandbox {
             sessions: Mutex::default(),
             calls: Mutex::default(),
             outage: Mutex::default(),
+            data_keys: Mutex::default(),
             itself: itself.clone(),
         })
     }
@@ -125,6 +135,31 @@ impl Sandbox {
         });
         let stream_url = url.replace("{port}", &self.port.to_string()).replace("{session}", &session.id);
         Ticket { session_id: session.id.clone(), stream_url, token }
+    }
+
+    /// A new data key, and what stands for it until it is decrypted.
+    pub(crate) fn generate_data_key(
+        &self,
+        key: &str,
+        context: BTreeMap<String, String>,
+    ) -> ([u8; 64], Vec<u8>) {
+        let (plaintext, blob) = (random(), random::<48>().to_vec());
+        lock(&self.data_keys).insert(blob.clone(), DataKey { key: key.to_owned(), plaintext, context });
+        (plaintext, blob)
+    }
+
+    /// The data key that was made with this key and exactly this context.
+    pub(crate) fn decrypt_data_key(
+        &self,
+        key: &str,
+        blob: &[u8],
+        context: &[(&str, &str)],
+    ) -> Option<[u8; 64]> {
+        let keys = lock(&self.data_keys);
+        let found = keys.get(blob)?;
+        let same =
+            context.iter().all(|(name, value)| found.context.get(*name).is_some_and(|given| given == value));
+        (same && found.context.len() == context.len() && found.key == key).then_some(found.plaintext)
     }
 
     /// Stops a task as ECS would, and its agents with it: no channel_closed is sent.

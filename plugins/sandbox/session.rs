@@ -12,7 +12,6 @@ use crate::gateway::{Order, messages};
 
 /// What the agent is asked to do: an SSM document and its parameters.
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "agents do not run commands yet")]
 pub(crate) enum Document {
     /// AWS-StartPortForwardingSession, and …ToRemoteHost when there is a host.
     Port { host: Option<String>, port: u16, local_port: String },
@@ -20,8 +19,6 @@ pub(crate) enum Document {
     Ssh { port: u16 },
     /// A command on a pty: ECS ExecuteCommand, AWS-StartInteractiveCommand.
     Command { command: String, kms_key: Option<String> },
-    /// AWS-StartNonInteractiveCommand.
-    NonInteractive { command: String },
     /// A shell on a pty.
     Shell,
 }
@@ -34,7 +31,6 @@ impl Document {
             Self::Port { .. } => "AWS-StartPortForwardingSessionToRemoteHost",
             Self::Ssh { .. } => "AWS-StartSSHSession",
             Self::Command { .. } => "AmazonECS-ExecuteInteractiveCommand",
-            Self::NonInteractive { .. } => "AWS-StartNonInteractiveCommand",
             Self::Shell => "SSM-SessionManagerRunShell",
         }
     }

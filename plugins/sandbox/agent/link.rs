@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::channel::Channel;
+use super::cipher::Cipher;
 use crate::session::{Session, Wishes, count};
 
 /// Largest payload the agent builds, bytes.
@@ -19,6 +20,7 @@ const PAYLOAD: usize = 1024;
 pub(super) struct Link {
     pub(super) session: Arc<Session>,
     channel: Channel,
+    cipher: Option<Cipher>,
     frames: mpsc::Receiver<Bytes>,
     wishes: watch::Receiver<Wishes>,
     connections: u64,
@@ -43,16 +45,32 @@ impl Link {
         let wishes = session.wishes.subscribe();
         let channel = Channel::new(faults.resend_front_only);
         let pace = faults.pace.then(Instant::now);
-        Self { session, channel, frames, wishes, connections: 0, gateway, ticks, pace }
+        Self { session, channel, cipher: None, frames, wishes, connections: 0, gateway, ticks, pace }
     }
 
     /// Sends bytes, in messages of at most 1024. Ask [`Self::has_room`] before.
     pub(super) fn send(&mut self, payload_type: PayloadType, mut bytes: Bytes) {
-        let now = Instant::now();
         while !bytes.is_empty() {
             let part = bytes.split_to(bytes.len().min(PAYLOAD));
-            self.channel.send(now, payload_type, part);
+            self.send_whole(payload_type, part);
         }
+    }
+
+    /// Sends one message; none for no bytes.
+    pub(super) fn send_whole(&mut self, payload_type: PayloadType, mut payload: Bytes) {
+        if payload.is_empty() {
+            return;
+        }
+        if let (PayloadType::Output, Some(cipher)) = (payload_type, &mut self.cipher) {
+            let Some(sealed) = cipher.encrypt(&payload) else { return };
+            payload = sealed;
+        }
+        self.channel.send(Instant::now(), payload_type, payload);
+    }
+
+    /// From now on session data is encrypted.
+    pub(super) fn encrypt(&mut self, cipher: Cipher) {
+        self.cipher = Some(cipher);
     }
 
     /// Whether the work may go on reading its sources.
@@ -70,7 +88,16 @@ impl Link {
         let gateway = self.gateway.clone();
         loop {
             self.flush();
-            if let Some(input) = self.channel.input().filter(|_| take) {
+            if let Some(mut input) = self.channel.input().filter(|_| take) {
+                if let (PayloadType::Output, Some(cipher)) = (input.payload_type, &self.cipher) {
+                    match cipher.decrypt(&input.payload) {
+                        Some(payload) => input.payload = payload,
+                        None => {
+                            self.channel.refuse();
+                            continue;
+                        }
+                    }
+                }
                 return Ok(Some(input));
             }
             if full && self.has_room() {

@@ -2,11 +2,20 @@
 
 mod basic;
 mod channel;
+mod cipher;
 mod handshake;
 mod link;
 mod mux;
 mod port;
+#[cfg(unix)]
+mod shell;
+#[cfg(unix)]
+pub(crate) mod terminal;
+#[cfg(unix)]
+mod utf8;
 pub(crate) mod version;
+#[cfg(unix)]
+mod words;
 
 use std::sync::Arc;
 
@@ -59,9 +68,10 @@ pub(crate) async fn run(
             let properties = json!({"portNumber": port.to_string()});
             port::serve(&sandbox, &mut link, &faults.agent_version, None, *port, properties).await
         }
-        Document::Command { .. } | Document::NonInteractive { .. } | Document::Shell => End::Failed(
-            "Plugin with name InteractiveCommands not found. Step name: InteractiveCommands".to_owned(),
-        ),
+        Document::Command { command, kms_key } => {
+            commands(&sandbox, &mut link, "InteractiveCommands", command, kms_key.as_deref()).await
+        }
+        Document::Shell => commands(&sandbox, &mut link, "Standard_Stream", "", None).await,
     };
     match end {
         End::Finished | End::Failed(_) => link.drain().await,
@@ -73,4 +83,30 @@ pub(crate) async fn run(
         End::Over => {}
         End::Failed(output) => session.end(Ending::Agent, &output),
     }
+}
+
+/// Runs a command on a terminal. There is no handshake unless the session is to be encrypted.
+#[cfg(unix)]
+async fn commands(
+    sandbox: &Sandbox,
+    link: &mut Link,
+    session_type: &str,
+    command: &str,
+    kms_key: Option<&str>,
+) -> End {
+    if kms_key.is_some() {
+        let agent = sandbox.faults().agent_version.clone();
+        let properties = serde_json::Value::Null;
+        let request = handshake::Request { agent: &agent, session_type, properties, kms_key };
+        if let Err(end) = handshake::shake(link, sandbox, request).await {
+            return end;
+        }
+    }
+    shell::serve(link, command).await
+}
+
+/// There are no ptys here.
+#[cfg(not(unix))]
+async fn commands(_: &Sandbox, _: &mut Link, _: &str, _: &str, _: Option<&str>) -> End {
+    End::Failed("Plugin with name InteractiveCommands not found. Step name: InteractiveCommands".to_owned())
 }

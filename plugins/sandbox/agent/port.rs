@@ -7,9 +7,10 @@ use serde_json::Value;
 use tokio::net::{TcpStream, lookup_host};
 
 use super::End;
+use super::handshake::{self, Request};
 use super::link::Link;
 use super::version::{self, Version};
-use super::{basic, handshake, mux};
+use super::{basic, mux};
 use crate::sandbox::Sandbox;
 use crate::session::count;
 
@@ -71,7 +72,8 @@ pub(super) async fn serve(
     properties: Value,
 ) -> End {
     let forwarding = properties["type"] == "LocalPortForwarding";
-    let client = match handshake::shake(link, agent, "Port", properties).await {
+    let request = Request { agent, session_type: "Port", properties, kms_key: None };
+    let client = match handshake::shake(link, sandbox, request).await {
         Ok(client) => client,
         Err(end) => return end,
     };

@@ -9,6 +9,8 @@ pub(crate) const REMOTE_HOST: Version = [3, 1, 1188, 0];
 pub(crate) const AGENT_BASIC: Version = [3, 0, 196, 0];
 /// The first client with multiplexed port sessions.
 pub(crate) const CLIENT_MUX: Version = [1, 1, 70, 0];
+/// The first agent that adds a random challenge to a data key's context.
+pub(crate) const RANDOM_CHALLENGE: Version = [3, 3, 808, 0];
 /// The first agent that refuses loopback as a remote host.
 pub(crate) const NO_LOOPBACK: Version = [3, 3, 4851, 0];
 

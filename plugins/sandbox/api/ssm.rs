@@ -117,7 +117,7 @@ fn document(name: Option<&str>, given: &Map<String, Value>) -> Result<Document, 
     let name = name.unwrap_or("SSM-SessionManagerRunShell");
     let allowed: &[&str] = match name {
         "SSM-SessionManagerRunShell" => &[],
-        "AWS-StartInteractiveCommand" | "AWS-StartNonInteractiveCommand" => &["command"],
+        "AWS-StartInteractiveCommand" => &["command"],
         "AWS-StartSSHSession" => &["portNumber"],
         "AWS-StartPortForwardingSession" => &["portNumber", "localPortNumber"],
         "AWS-StartPortForwardingSessionToRemoteHost" => &["host", "portNumber", "localPortNumber"],
@@ -139,7 +139,6 @@ fn document(name: Option<&str>, given: &Map<String, Value>) -> Result<Document, 
     Ok(match name {
         "SSM-SessionManagerRunShell" => Document::Shell,
         "AWS-StartInteractiveCommand" => Document::Command { command: command()?, kms_key: None },
-        "AWS-StartNonInteractiveCommand" => Document::NonInteractive { command: command()? },
         "AWS-StartSSHSession" => Document::Ssh { port: port("portNumber", 22)? },
         name => {
             port("localPortNumber", 0)?;

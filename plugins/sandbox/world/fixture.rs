@@ -142,7 +142,7 @@ mod tests {
     fn the_embedded_fixture_reads() {
         let fixture = Fixture::read(None).unwrap();
         let names: Vec<_> = fixture.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
-        assert_eq!(names, ["demo", "empty"]);
+        assert_eq!(names, ["demo", "secret", "empty"]);
     }
 
     #[test]
