@@ -99,6 +99,8 @@ fn of_dispatcher(suite: &Suite, before: &[OsString], current: &str) -> Option<Co
         .args(own.get_arguments().cloned())
         .subcommands(plugins)
         .subcommands(own.get_subcommands().cloned())
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_help_flag(true)
         .disable_help_subcommand(true);
     command.build();
     let live = |id: &str, current: &str| match id {

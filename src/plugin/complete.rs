@@ -170,6 +170,7 @@ impl<'a> Place<'a> {
                 Candidate::new(sub.get_name(), sub.get_about().map(ToString::to_string).unwrap_or_default())
             });
             completion.candidates.extend(offered.filter(|c| c.value.starts_with(current)));
+            completion.directive |= directive::KEEP_ORDER;
         }
         // Nothing else is known to fit: show what may be said at all.
         let silent = completion.candidates.is_empty() && completion.directive & directive::NO_FILES != 0;

@@ -12,6 +12,11 @@
 // Every test file uses its own part of this.
 #![allow(dead_code)]
 
+#[cfg(unix)]
+pub(crate) mod suite;
+#[cfg(unix)]
+pub(crate) mod terminal;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;

@@ -1,0 +1,273 @@
+//! TAB: in the words of the wire, and in real shells on a terminal.
+#![cfg(unix)]
+
+mod support;
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use support::suite::{Suite, said};
+use support::terminal::Terminal;
+
+/// A plugin that describes itself and completes: `--planet`, its values, and values with colons.
+const STARS: &str = r#"#!/bin/sh
+case $1 in
+__ecsx)
+    echo '{"schema":1,"name":"stars","version":"1.2","summary":"Look up","protocol":[1],"complete":true}'
+    exit;;
+__complete)
+    echo "$ECSX_CLUSTER|$*" >> "$HOME/asked"
+    shift
+    for word; do before=$last last=$word; done
+    case $before,$last in
+    --planet,*|*,--planet=*) printf 'mars\tred\nmercury\tquick\nvenus\n';;
+    --at,*) printf 'urn:a:one\nurn:a:two\n';;
+    *) printf -- '--planet\tWhich\n--at\tWhere\n';;
+    esac | grep -e "^${last#--planet=}"
+    echo :4
+    exit;;
+esac
+"#;
+
+/// A plugin that never answers TAB, and starts a child that never ends either.
+const HANGS: &str = r#"#!/bin/sh
+case $1 in
+__ecsx) echo '{"schema":1,"name":"hangs","version":"1","summary":"Hang","complete":true}'; exit;;
+__complete) sleep 1000 & echo $$ $! > "$HOME/pids"; echo half; wait;;
+esac
+"#;
+
+/// A suite with `stars` and `hangs`, inspected.
+fn suite() -> Suite {
+    let suite = Suite::new();
+    suite.program("bin/ecsx-stars", STARS);
+    suite.program("bin/ecsx-hangs", HANGS);
+    for name in ["stars", "hangs"] {
+        let said = suite.run(&["plugin", "inspect", name]);
+        assert_eq!(said.code, Some(0), "{}", said.stderr);
+    }
+    suite
+}
+
+#[test]
+fn plugins_are_offered_with_their_summaries() {
+    let suite = suite();
+    suite.plugin("bin/ecsx-unknown");
+    suite.plugin("suite/ecsx-exec");
+    let tab = suite.tab(&[""]);
+    assert!(
+        tab.contains("stars\tLook up\n") && tab.contains("unknown\n") && tab.contains("exec\tRun"),
+        "{tab}"
+    );
+    assert!(!tab.contains("portforward"), "not there, not offered: {tab}");
+    assert_eq!(suite.tab(&["st"]), "stars\tLook up\n:36\n");
+    assert_eq!(suite.tab(&["plugin", "inspect", "st"]), "stars\n:36\n");
+    assert_eq!(suite.tab(&["help", "st"]), "stars\n:36\n");
+}
+
+#[test]
+fn a_plugin_answers_for_its_own_words() {
+    let suite = suite();
+    assert_eq!(suite.tab(&["stars", "--planet", "m"]), "mars\tred\nmercury\tquick\n:4\n");
+    assert_eq!(suite.tab(&["--cluster", "c", "stars", "x", "--planet=v"]), "venus\n:4\n");
+    let asked = fs::read_to_string(suite.path("asked")).unwrap();
+    assert_eq!(asked, "|__complete --planet m\nc|__complete x --planet=v\n");
+}
+
+#[test]
+fn an_option_s_value_that_is_a_plugin_s_name_is_no_plugin() {
+    let suite = suite();
+    assert_eq!(suite.tab(&["--profile", "stars", "st"]), "stars\tLook up\n:36\n");
+    assert_eq!(suite.tab(&["--profile", "hangs", "stars", "--pl"]), "--planet\tWhich\n:4\n");
+}
+
+#[test]
+fn words_of_a_longer_name_are_offered_one_by_one() {
+    let suite = suite();
+    suite.plugin("bin/ecsx-db-dump");
+    assert!(suite.tab(&["db"]).starts_with("db-dump"));
+    assert!(suite.tab(&["db", "d"]).starts_with("dump\n"));
+}
+
+#[test]
+fn who_was_never_inspected_is_never_asked() {
+    let suite = suite();
+    suite.program("bin/ecsx-x", "#!/bin/sh\ntouch \"$HOME/ran\"\n");
+    assert_eq!(suite.tab(&["x", "-"]), ":0\n");
+    assert!(!suite.path("ran").exists());
+    // Another file of an inspected name is a stranger too.
+    suite.program("dev/ecsx-stars", "#!/bin/sh\ntouch \"$HOME/ran\"\n");
+    let mut command = suite.ecsx(&["__complete", "stars", "-"]);
+    assert_eq!(said(command.env("ECSX_PLUGINS", suite.path("dev"))).stdout, ":0\n");
+    assert!(!suite.path("ran").exists());
+}
+
+#[test]
+fn a_plugin_that_hangs_is_killed_with_its_children_and_offers_nothing() {
+    let suite = suite();
+    assert_eq!(suite.tab(&["hangs", ""]), ":4\n");
+    gone(&suite);
+}
+
+/// Both processes of the hanging plugin end.
+fn gone(suite: &Suite) {
+    let pids = fs::read_to_string(suite.path("pids")).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    for pid in pids.split_whitespace() {
+        let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+        while rustix::process::test_kill_process(pid).is_ok() && !zombie(pid.as_raw_nonzero().get()) {
+            assert!(Instant::now() < deadline, "{pid:?} still runs");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Killed, and waiting for whoever adopts it to notice.
+fn zombie(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+}
+
+#[test]
+fn what_a_plugin_complains_of_never_reaches_the_terminal() {
+    let suite = suite();
+    for broken in ["echo loud >&2; exit 9", "printf 'a\\n\\033[2Jb\\nc\\n:4\\n'; echo loud >&2", "kill -9 $$"]
+    {
+        let describe = r#"[ "$1" = __ecsx ] && echo '{"schema":1,"name":"b","version":"1","summary":"s","complete":true}' && exit"#;
+        suite.program("bin/ecsx-b", &format!("#!/bin/sh\n{describe}\n{broken}\n"));
+        assert_eq!(suite.run(&["plugin", "inspect", "b"]).code, Some(0));
+        let said = suite.run(&["__complete", "b", ""]);
+        assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{broken}");
+        assert!(!said.stdout.contains('\x1b'), "{:?}", said.stdout);
+    }
+}
+
+#[test]
+fn nonsense_before_the_cursor_offers_nothing_and_ends_well() {
+    let suite = suite();
+    for words in
+        [&[][..], &["--no-such", ""], &["--color", "mauve", ""], &["-C", "/no/such", ""], &["\u{fffd}", "-"]]
+    {
+        let said = suite.run(&[&["__complete"], words].concat());
+        assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{words:?}");
+        assert!(said.stdout.lines().last().unwrap().starts_with(':'), "{:?}", said.stdout);
+    }
+}
+
+#[test]
+fn the_shims_are_printed_as_they_are_shipped_and_installed_where_shells_look() {
+    let suite = suite();
+    for (shell, shim, place) in [
+        ("bash", "ecsx.bash", ".local/share/bash-completion/completions/ecsx"),
+        ("zsh", "_ecsx", ".local/share/zsh/site-functions/_ecsx"),
+        ("fish", "ecsx.fish", ".config/fish/completions/ecsx.fish"),
+        ("powershell", "ecsx.ps1", ".config/powershell/ecsx.ps1"),
+        ("elvish", "ecsx.elv", ".config/elvish/lib/ecsx.elv"),
+        ("nushell", "ecsx.nu", ".config/nushell/autoload/ecsx.nu"),
+    ] {
+        let shipped =
+            fs::read_to_string(format!("{}/completions/{shim}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        assert_eq!(suite.run(&["completion", shell]).stdout, shipped);
+        assert_eq!(suite.run(&["completion", "install", shell]).code, Some(0));
+        assert_eq!(fs::read_to_string(suite.path(place)).unwrap(), shipped);
+    }
+    let mut command = suite.ecsx(&["completion", "install"]);
+    assert!(said(command.env("SHELL", "/usr/bin/fish")).stdout.contains("ecsx.fish"));
+    let said = suite.run(&["completion", "install"]);
+    assert!(said.code == Some(1) && said.stderr.contains("ecsx completion install zsh"), "{}", said.stderr);
+}
+
+/// A shell at its prompt, in the home of a suite.
+struct Shell {
+    suite: Suite,
+    terminal: Terminal,
+    /// Keys that turn the line into one that prints its words, `<a><b>`.
+    show: &'static str,
+}
+
+const PROMPT: &str = "READY> ";
+
+impl Shell {
+    fn start(suite: Suite, program: &str, arguments: &[&str], setup: &str) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(suite.path("empty"));
+        let path = format!("{}:{}:/usr/bin:/bin", suite.path("suite").display(), suite.path("bin").display());
+        for (name, value) in suite.ecsx(&[]).get_envs() {
+            command.env(name, value.unwrap());
+        }
+        command.env("PATH", path).env("PS1", PROMPT).env("HISTFILE", "/dev/null");
+        let mut terminal = Terminal::start(&command);
+        terminal.type_keys(&format!("{setup}\r"));
+        terminal.wait_for("SET UP");
+        terminal.wait_for(PROMPT);
+        Self { suite, terminal, show: "\x01printf '<%s>' \x05\r" }
+    }
+
+    /// Types a line with TABs in it: the words that the shell makes of it.
+    fn complete(&mut self, keys: &str, expected: &str) {
+        self.terminal.type_keys(keys);
+        self.terminal.type_keys(self.show);
+        self.terminal.wait_for(expected);
+        self.terminal.wait_for(PROMPT);
+    }
+
+    /// What every shell has to do, whatever it is.
+    fn does_it_all(mut self) {
+        self.complete("ecsx sta\t--pl\tven\t", "<ecsx><stars><--planet><venus>");
+        self.complete("ecsx stars --planet=ven\t", "<ecsx><stars><--planet=venus>");
+        self.complete("ecsx stars --at urn:a:t\t", "<ecsx><stars><--at><urn:a:two>");
+        self.complete("ecsx --cluster a sta\t--planet v\t", "<ecsx><--cluster><a><stars><--planet><venus>");
+        self.complete("ecsx --clus\ta plug\tinsp\tst\t", "<ecsx><--cluster><a><plugin><inspect><stars>");
+        self.complete("ecsx hangs \t", "<ecsx><hangs>");
+        gone(&self.suite);
+        self.terminal.type_keys("ecsx stars --planet m\t\t");
+        self.terminal.wait_for("mercury");
+        self.terminal.type_keys("\x03");
+    }
+}
+
+/// A suite whose shells start in an empty directory.
+fn with_empty_directory() -> Suite {
+    let suite = suite();
+    fs::create_dir(suite.path("empty")).unwrap();
+    suite
+}
+
+#[test]
+#[ignore = "needs bash and setsid"]
+fn bash_completes() {
+    let suite = with_empty_directory();
+    suite.run(&["completion", "install", "bash"]);
+    let shim = suite.path(".local/share/bash-completion/completions/ecsx");
+    let setup = format!("source {}; echo 'SET' UP", shim.display());
+    Shell::start(suite, "bash", &["--norc", "--noprofile", "-i"], &setup).does_it_all();
+}
+
+#[test]
+#[ignore = "needs bash, setsid and bash-completion"]
+fn bash_completion_loads_what_was_installed() {
+    let suite = with_empty_directory();
+    suite.run(&["completion", "install", "bash"]);
+    let setup = "source /usr/share/bash-completion/bash_completion; echo 'SET' UP";
+    Shell::start(suite, "bash", &["--norc", "--noprofile", "-i"], setup).does_it_all();
+}
+
+#[test]
+#[ignore = "needs zsh and setsid"]
+fn zsh_completes() {
+    let suite = with_empty_directory();
+    suite.run(&["completion", "install", "zsh"]);
+    let setup = "unsetopt promptsp zle_bracketed_paste; fpath=(~/.local/share/zsh/site-functions $fpath); \
+                 autoload -Uz compinit; compinit -u -D; bindkey -e; PS1='READY> '; echo 'SET' UP";
+    Shell::start(suite, "zsh", &["-f", "-i"], setup).does_it_all();
+}
+
+#[test]
+#[ignore = "needs fish and setsid"]
+fn fish_completes() {
+    let suite = with_empty_directory();
+    suite.run(&["completion", "install", "fish"]);
+    let setup = "function fish_prompt; echo -n 'READY> '; end; set fish_greeting; \
+                 function fish_right_prompt; end; echo 'SET' UP";
+    Shell::start(suite, "fish", &["-i"], setup).does_it_all();
+}

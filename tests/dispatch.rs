@@ -1,0 +1,212 @@
+//! `ecsx NAME` behaves as if `ecsx-NAME` had been run directly, only with more environment.
+#![cfg(unix)]
+
+mod support;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
+
+use support::suite::{Suite, said, spawn};
+use support::terminal::Terminal;
+
+#[test]
+fn everything_after_the_name_reaches_the_plugin_as_it_was_typed() {
+    let suite = Suite::new();
+    suite.plugin("bin/ecsx-x");
+    let said = suite.run(&["x", "--cluster", "a b", "-v", "--", "", "--help", "-x=*"]);
+    assert_eq!(said.stdout, "bin/ecsx-x <--cluster> <a b> <-v> <--> <> <--help> <-x=*>\n");
+    assert_eq!(said.code, Some(0));
+}
+
+#[test]
+fn options_before_the_name_become_environment() {
+    let suite = Suite::new();
+    suite.program("bin/ecsx-x", "#!/bin/sh\npwd; env | grep -E '^(ECSX|AWS)_' | sort\n");
+    let home = suite.path("").display().to_string();
+    let home = home.trim_end_matches('/');
+    let words = ["-C", "bin", "--config", "p.yml", "--cluster", "c", "--service=s", "-vv", "-q", "--color"];
+    let said = suite.run(&[&words[..], &["never", "--profile", "p", "--region", "r", "x"]].concat());
+    let expected = format!(
+        "{home}/bin\nAWS_PROFILE=p\nAWS_REGION=r\nECSX_BIN={home}/suite/ecsx\nECSX_CLUSTER=c\n\
+         ECSX_COLOR=never\nECSX_CONFIG={home}/bin/p.yml\nECSX_PLUGIN_NAME=x\nECSX_PLUGIN_PROTOCOL=1\n\
+         ECSX_QUIET=1\nECSX_SERVICE=s\nECSX_VERBOSE=2\nECSX_VERSION={}\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    assert_eq!(said.stdout, expected);
+}
+
+#[test]
+fn an_option_beats_the_environment_and_what_was_inherited_of_the_contract_is_replaced() {
+    let suite = Suite::new();
+    suite.program("bin/ecsx-x", "#!/bin/sh\necho $ECSX_CLUSTER $ECSX_SERVICE $ECSX_BIN\n");
+    let mut command = suite.ecsx(&["--cluster", "flag", "x"]);
+    command.env("ECSX_CLUSTER", "inherited").env("ECSX_SERVICE", "inherited").env("ECSX_BIN", "/evil");
+    let expected = format!("flag inherited {}\n", suite.path("suite/ecsx").display());
+    assert_eq!(said(&mut command).stdout, expected);
+}
+
+#[test]
+fn the_longest_name_runs_and_an_option_ends_it() {
+    let suite = Suite::new();
+    suite.plugin("bin/ecsx-db");
+    suite.plugin("bin/ecsx-db-dump");
+    assert_eq!(suite.run(&["db", "dump", "x"]).stdout, "bin/ecsx-db-dump <x>\n");
+    assert_eq!(suite.run(&["db", "load", "x"]).stdout, "bin/ecsx-db <load> <x>\n");
+    assert_eq!(suite.run(&["db", "-v", "dump"]).stdout, "bin/ecsx-db <-v> <dump>\n");
+    assert_eq!(suite.run(&["db-dump"]).stdout, "bin/ecsx-db-dump <>\n");
+}
+
+#[test]
+fn the_exit_code_is_the_plugin_s() {
+    let suite = Suite::new();
+    suite.program("bin/ecsx-x", "#!/bin/sh\nexit $1\n");
+    for code in ["0", "1", "2", "77", "126", "127", "255"] {
+        assert_eq!(suite.run(&["x", code]).code.unwrap().to_string(), code);
+    }
+}
+
+#[test]
+fn an_unknown_name_ends_with_127_and_names_near_ones() {
+    let suite = Suite::new();
+    suite.plugin("bin/ecsx-database");
+    let said = suite.run(&["databse"]);
+    assert_eq!((said.code, said.stdout.as_str()), (Some(127), ""));
+    assert!(said.stderr.contains("`databse`") && said.stderr.contains("`ecsx database`"), "{}", said.stderr);
+    assert!(!said.stderr.contains("looked in"));
+    let said = suite.run(&["-v", "databse"]);
+    assert!(said.stderr.contains(&format!("looked in {}", suite.path("bin").display())), "{}", said.stderr);
+    assert!(suite.run(&["exce"]).stderr.contains("`ecsx exec`"));
+    assert!(suite.run(&["verson"]).stderr.contains("`ecsx version`"));
+}
+
+#[test]
+fn a_plugin_of_ecsx_that_is_missing_is_not_called_unknown() {
+    let suite = Suite::new();
+    let said = suite.run(&["exec", "ls"]);
+    assert_eq!(said.code, Some(127));
+    assert!(said.stderr.contains("ecsx-exec is missing"), "{}", said.stderr);
+}
+
+#[test]
+fn wrong_options_before_the_name_end_with_2_and_run_nothing() {
+    let suite = Suite::new();
+    suite.plugin("bin/ecsx-x");
+    for words in [&["--no-such", "x"][..], &["-C", "no-such-directory", "x"], &["--color", "mauve", "x"]] {
+        let said = suite.run(words);
+        assert_eq!((said.code, said.stdout.as_str()), (Some(2), ""), "{words:?}");
+        assert!(said.stderr.contains(words[1]) || said.stderr.contains(words[0]), "{}", said.stderr);
+    }
+}
+
+#[test]
+fn nothing_said_shows_the_help_on_stderr_and_help_on_stdout() {
+    let suite = Suite::new();
+    suite.plugin("bin/ecsx-x");
+    let nothing = suite.run(&[]);
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(2), ""));
+    for words in [&["help"][..], &["--help"], &["-h"]] {
+        let help = suite.run(words);
+        assert_eq!((help.code, &help.stdout), (Some(0), &nothing.stderr), "{words:?}");
+    }
+    for word in ["Usage:", "Plugins:", "  x ", "completion", "--cluster"] {
+        assert!(nothing.stderr.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn help_for_a_plugin_is_the_plugin_s_own() {
+    let suite = Suite::new();
+    suite.plugin("bin/ecsx-db-dump");
+    assert_eq!(suite.run(&["help", "db", "dump"]).stdout, "bin/ecsx-db-dump <--help>\n");
+    assert_eq!(suite.run(&["help", "nothing"]).code, Some(127));
+    assert!(suite.run(&["help", "plugin", "new"]).stdout.contains("--lang"));
+}
+
+#[test]
+fn version_lists_the_suite_and_runs_none_of_it() {
+    let suite = Suite::new();
+    suite.program("bin/ecsx-x", "#!/bin/sh\ntouch ran\n");
+    suite.plugin("suite/ecsx-exec");
+    let own = env!("CARGO_PKG_VERSION");
+    assert_eq!(suite.run(&["--version"]).stdout, format!("ecsx {own}\n"));
+    assert_eq!(suite.run(&["version"]).stdout, format!("ecsx  {own}\nexec  {own}\nx     (not inspected)\n"));
+    let json: serde_json::Value =
+        serde_json::from_str(&suite.run(&["version", "-o", "json"]).stdout).unwrap();
+    assert_eq!(json[2], serde_json::json!({"name": "x", "version": null}));
+    assert!(!suite.path("ran").exists());
+}
+
+#[test]
+fn the_plugin_is_the_process_that_was_started_and_gets_its_signals() {
+    let suite = Suite::new();
+    suite.program("bin/ecsx-x", "#!/bin/sh\ntrap 'exit 42' TERM\necho $$\nread -r _\n");
+    let mut child = spawn(suite.ecsx(&["x"]).stdin(Stdio::piped()).stdout(Stdio::piped()));
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line.trim(), child.id().to_string());
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(42));
+}
+
+#[test]
+fn a_plugin_starts_with_no_signal_blocked_or_ignored() {
+    let suite = Suite::new();
+    suite.program("bin/ecsx-x", "#!/bin/sh\ngrep -E '^Sig(Blk|Ign)' /proc/self/status\n");
+    let direct = said(Command::new(suite.path("bin/ecsx-x")).env_clear());
+    assert_eq!(suite.run(&["x"]).stdout, direct.stdout);
+}
+
+#[test]
+fn a_plugin_whose_reader_has_gone_dies_of_it() {
+    let suite = Suite::new();
+    suite.program("bin/ecsx-x", "#!/bin/sh\nwhile echo y; do :; done\nexit 3\n");
+    let mut child = spawn(suite.ecsx(&["x"]).stdout(Stdio::piped()).stderr(Stdio::null()));
+    let mut some = [0; 2];
+    child.stdout.take().unwrap().read_exact(&mut some).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(rustix::process::Signal::PIPE.as_raw()));
+}
+
+#[test]
+fn the_dispatcher_s_own_output_may_be_cut_short() {
+    let suite = Suite::new();
+    for words in [&["help"][..], &["plugin", "list"], &["version", "-o", "json"], &["completion", "zsh"]] {
+        let mut child = spawn(suite.ecsx(words).stdout(Stdio::piped()).stderr(Stdio::piped()));
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()), "{words:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs bash and setsid"]
+fn ctrl_z_and_ctrl_c_reach_the_plugin_and_the_shell_sees_them() {
+    let suite = Suite::new();
+    suite.program(
+        "bin/ecsx-x",
+        "#!/bin/sh\ntrap 'echo caught; exit 130' INT\necho up\nwhile :; do read -r _; done\n",
+    );
+    let mut bash = suite.ecsx(&[]);
+    let path = format!("{}:{}:/usr/bin:/bin", suite.path("suite").display(), suite.path("bin").display());
+    bash.env("PATH", path).env("PS1", "READY> ").env("HISTFILE", "/dev/null");
+    let mut shell = Command::new("bash");
+    shell.args(["--norc", "--noprofile", "-i"]).current_dir(suite.path(""));
+    shell.envs(bash.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut terminal = Terminal::start(&shell);
+    terminal.wait_for("READY> ");
+    terminal.type_keys("ecsx x\r");
+    terminal.wait_for("up\r\n");
+    terminal.type_keys("\x1a");
+    terminal.wait_for("Stopped");
+    terminal.wait_for("READY> ");
+    terminal.type_keys("fg\r");
+    terminal.wait_for("ecsx x\r\n");
+    terminal.type_keys("\x03");
+    terminal.wait_for("caught");
+    terminal.wait_for("READY> ");
+    terminal.type_keys("echo code=$?\r");
+    terminal.wait_for("code=130");
+    terminal.type_keys("exit 7\r");
+    assert_eq!(terminal.end(), Some(7));
+}
