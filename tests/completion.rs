@@ -134,7 +134,7 @@ fn what_a_plugin_complains_of_never_reaches_the_terminal() {
     for broken in ["echo loud >&2; exit 9", "printf 'a\\n\\033[2Jb\\nc\\n:4\\n'; echo loud >&2", "kill -9 $$"]
     {
         let describe = r#"[ "$1" = __ecsx ] && echo '{"schema":1,"name":"b","version":"1","summary":"s","complete":true}' && exit"#;
-        suite.program("bin/ecsx-b", &format!("#!/bin/sh\n{describe}\n{broken}\n"));
+        suite.program("bin/ecsx-b", format!("#!/bin/sh\n{describe}\n{broken}\n"));
         assert_eq!(suite.run(&["plugin", "inspect", "b"]).code, Some(0));
         let said = suite.run(&["__complete", "b", ""]);
         assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{broken}");

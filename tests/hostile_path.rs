@@ -146,11 +146,10 @@ fn what_cannot_be_started_says_why() {
     let suite = Suite::new();
     suite.program("bin/ecsx-bad", "#!/no/such/interpreter -x\n");
     suite.program("bin/ecsx-crlf", "#!/bin/sh\r\necho hi\r\n");
-    let foreign = suite.program("bin/ecsx-foreign", "");
     let machine = if cfg!(target_arch = "riscv64") { 62 } else { 243 };
     let mut header = *b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\0\0\x01\0\0\0";
     header[18] = machine;
-    fs::write(&foreign, [&header[..], &[0; 40]].concat()).unwrap();
+    suite.program("bin/ecsx-foreign", [&header[..], &[0; 40]].concat());
     for (name, why) in [("bad", "/no/such/interpreter"), ("crlf", "line endings"), ("foreign", "built for")] {
         let said = suite.run(&[name]);
         refused(&said, 126);

@@ -34,7 +34,7 @@ impl Suite {
     }
 
     /// Writes an executable file; directories are made as needed.
-    pub(crate) fn program(&self, path: &str, content: &str) -> PathBuf {
+    pub(crate) fn program(&self, path: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let file = self.path(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         let _writing = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -45,7 +45,7 @@ impl Suite {
 
     /// Writes a plugin that says who it is and what it was called with.
     pub(crate) fn plugin(&self, path: &str) -> PathBuf {
-        self.program(path, &format!("#!/bin/sh\nprintf '%s' '{path}'\nprintf ' <%s>' \"$@\"\necho\n"))
+        self.program(path, format!("#!/bin/sh\nprintf '%s' '{path}'\nprintf ' <%s>' \"$@\"\necho\n"))
     }
 
     /// `ecsx` with these words, knowing nothing of the home of whoever runs the tests.
