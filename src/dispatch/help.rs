@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use clap::CommandFactory as _;
-use ecsx::plugin::exit;
 use ecsx::ui::Failure;
 
 use super::cli::{Cli, Help};
@@ -82,10 +81,7 @@ fn of_plugin(suite: &Suite, help: &Help) -> Result<ExitCode, Failure> {
     }
     let mut arguments = help.name[words..].to_vec();
     arguments.push("--help".into());
-    handover::run(&candidate.path, &arguments, &suite.environment(&name)).map_err(|error| {
-        let why = handover::why_it_cannot_run(&candidate.path, &error);
-        Failure::new(format!("cannot run {}: {why}", candidate.path.display())).code(exit::CANNOT_RUN)
-    })
+    handover::hand_over(&candidate.path, &arguments, &suite.environment(&name))
 }
 
 /// Shows a page with `man`; `None` where that does not work.

@@ -62,10 +62,7 @@ pub(crate) fn main() -> ExitCode {
 /// Becomes the plugin that these words mean.
 fn run(suite: &Suite, words: &[OsString]) -> Result<ExitCode, Failure> {
     let Chosen { name, words: used, candidate } = suite.choose(words)?;
-    handover::run(&candidate.path, &words[used..], &suite.environment(&name)).map_err(|error| {
-        let why = handover::why_it_cannot_run(&candidate.path, &error);
-        Failure::new(format!("cannot run {}: {why}", candidate.path.display())).code(exit::CANNOT_RUN)
-    })
+    handover::hand_over(&candidate.path, &words[used..], &suite.environment(&name))
 }
 
 /// Prints what was asked for. A reader that has gone, as in `ecsx plugin list | head -1`, has

@@ -8,16 +8,17 @@ mod wrong;
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::ExitCode;
 
-use ecsx::plugin::{PROTOCOL_VERSION, env};
+use ecsx::plugin::{PROTOCOL_VERSION, env, exit};
+use ecsx::ui::Failure;
 
 use super::name::Name;
 
 #[cfg(unix)]
-pub(crate) use unix::run;
+use unix::run;
 #[cfg(windows)]
-pub(crate) use windows::run;
-pub(crate) use wrong::why_it_cannot_run;
+use windows::run;
 
 /// What every plugin finds in its environment, besides the global options.
 pub(crate) fn environment(executable: &Path, name: &Name) -> Vec<(&'static str, OsString)> {
@@ -27,4 +28,21 @@ pub(crate) fn environment(executable: &Path, name: &Name) -> Vec<(&'static str, 
         (env::PROTOCOL, PROTOCOL_VERSION.to_string().into()),
         (env::NAME, name.as_str().into()),
     ]
+}
+
+/// Becomes `program` (Windows: runs it to its end). Comes back on Unix only if that failed, then
+/// with 126 and why.
+pub(crate) fn hand_over(
+    program: &Path,
+    arguments: &[OsString],
+    environment: &[(&str, OsString)],
+) -> Result<ExitCode, Failure> {
+    let why = match wrong::built_for_others(program) {
+        Some(why) => why,
+        None => match run(program, arguments, environment) {
+            Ok(code) => return Ok(code),
+            Err(error) => wrong::why_it_cannot_run(program, &error),
+        },
+    };
+    Err(Failure::new(format!("cannot run {}: {why}", program.display())).code(exit::CANNOT_RUN))
 }

@@ -7,27 +7,46 @@ use std::path::Path;
 
 /// What is wrong with `program`, which failed to start with `error`.
 pub(crate) fn why_it_cannot_run(program: &Path, error: &io::Error) -> String {
-    let mut head = Vec::new();
-    let read = File::open(program).and_then(|file| file.take(512).read_to_end(&mut head));
-    if read.is_err() {
-        return error.to_string();
-    }
+    let head = head(program);
     if let Some(line) = head.strip_prefix(b"#!") {
         return interpreter(line, error);
     }
-    let format = match &head[..] {
-        [0x7f, b'E', b'L', b'F', ..] if !cfg!(target_os = "linux") => "a program for Linux or BSD",
-        [0x7f, b'E', b'L', b'F', ..] => return elf(&head, error),
-        [b'M', b'Z', ..] if !cfg!(windows) => "a program for Windows",
-        [0xcf, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe, ..] if !cfg!(target_os = "macos") => {
-            "a program for macOS"
+    match (foreign(&head), error.kind()) {
+        (Some(why), _) => why,
+        (None, io::ErrorKind::NotFound) if head.starts_with(ELF) => {
+            "the dynamic loader it asks for is not there".to_owned()
         }
-        _ if error.kind() == io::ErrorKind::PermissionDenied => {
-            return format!("{error}; is its file system mounted noexec?");
-        }
-        _ => return error.to_string(),
+        (None, io::ErrorKind::PermissionDenied) => format!("{error}; is its file system mounted noexec?"),
+        (None, _) => error.to_string(),
+    }
+}
+
+/// Why `program` must not even be tried: libc has the shell read, as a script, whatever the
+/// kernel does not know, another machine's programs included.
+pub(crate) fn built_for_others(program: &Path) -> Option<String> {
+    foreign(&head(program))
+}
+
+const ELF: &[u8] = b"\x7fELF";
+
+/// The first bytes; fewer, or none, where they cannot be read.
+fn head(program: &Path) -> Vec<u8> {
+    let mut head = Vec::new();
+    if let Ok(file) = File::open(program) {
+        let _ = file.take(512).read_to_end(&mut head);
+    }
+    head
+}
+
+fn foreign(head: &[u8]) -> Option<String> {
+    let system = match head {
+        [0x7f, b'E', b'L', b'F', ..] if cfg!(target_os = "linux") => return other_machine(head),
+        [0x7f, b'E', b'L', b'F', ..] if cfg!(any(target_os = "macos", windows)) => "Linux or BSD",
+        [b'M', b'Z', ..] if !cfg!(windows) => "Windows",
+        [0xcf, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe, ..] if !cfg!(target_os = "macos") => "macOS",
+        _ => return None,
     };
-    format!("it is {format}; this machine runs {}", std::env::consts::OS)
+    Some(format!("it is a program for {system}; this machine runs {}", std::env::consts::OS))
 }
 
 fn interpreter(line: &[u8], error: &io::Error) -> String {
@@ -43,29 +62,23 @@ fn interpreter(line: &[u8], error: &io::Error) -> String {
     format!("{error} (its interpreter is {named:?})")
 }
 
-/// The machine an ELF file is built for, from its header (`e_machine`, System V ABI).
-fn elf(head: &[u8], error: &io::Error) -> String {
-    let little = head.get(5) != Some(&2);
-    let machine = match head.get(18..20) {
-        Some(&[a, b]) if little => u16::from_le_bytes([a, b]),
-        Some(&[a, b]) => u16::from_be_bytes([a, b]),
-        _ => return error.to_string(),
-    };
+/// The machine an ELF file is built for, from its header (`e_machine`, System V ABI), where it is
+/// not this one.
+fn other_machine(head: &[u8]) -> Option<String> {
+    let &[a, b] = head.get(18..20)?.first_chunk()?;
+    let machine = if head[5] == 2 { u16::from_be_bytes([a, b]) } else { u16::from_le_bytes([a, b]) };
     let built_for = match machine {
         3 => "x86",
         40 => "arm",
         62 => "x86_64",
         183 => "aarch64",
         243 => "riscv64",
-        _ => return error.to_string(),
+        _ => return None,
     };
-    if built_for != std::env::consts::ARCH {
-        return format!("it is built for {built_for}; this machine is {}", std::env::consts::ARCH);
-    }
-    match error.kind() {
-        io::ErrorKind::NotFound => "the dynamic loader it asks for is not there".to_owned(),
-        _ => error.to_string(),
-    }
+    // A kernel for 64 bits may well run programs for 32.
+    let here = std::env::consts::ARCH;
+    let kin = matches!((here, built_for), ("x86_64", "x86") | ("aarch64", "arm"));
+    (built_for != here && !kin).then(|| format!("it is built for {built_for}; this machine is {here}"))
 }
 
 #[cfg(test)]
