@@ -193,6 +193,7 @@ impl Channel {
             round_trip: self.sender.round_trip(),
             window: self.sender.window(),
             unacknowledged: self.sender.bytes(),
+            early: self.receiver.bytes(),
         }
     }
 

@@ -541,11 +541,9 @@ fn what_comes_too_far_before_its_turn_is_left_to_the_peer() {
 fn an_application_that_fetches_nothing_is_not_fed_without_bound() {
     let mut driven = shell();
     let megabyte = vec![0; 1000 << 10];
-    let mut number = 1;
-    for _ in 0..50 {
+    for number in 1..=50 {
         let message = output(number, PayloadType::Output, &megabyte).encode().unwrap();
         driven.channel.handle_input(driven.now, Input::Received(message));
-        number += 1;
     }
     driven.drain();
     let taken = driven.take_acknowledged().len();

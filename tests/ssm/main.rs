@@ -5,7 +5,8 @@ mod channel;
 mod crypt;
 mod drive;
 mod handshake;
-
+mod model;
+mod pair;
 mod rtt;
 mod smux;
 mod traces;

@@ -57,6 +57,10 @@ impl Receiver {
         Some((payload_type, payload))
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn duplicates(&self) -> u64 {
         self.duplicates
     }

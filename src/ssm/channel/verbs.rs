@@ -221,4 +221,6 @@ pub struct Statistics {
     pub window: usize,
     /// Bytes that are sent, or wait to be, and not acknowledged, headers included.
     pub unacknowledged: usize,
+    /// Bytes kept because they came before their turn.
+    pub early: usize,
 }
