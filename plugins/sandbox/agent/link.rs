@@ -15,6 +15,10 @@ use crate::session::{Session, Wishes, count};
 
 /// Largest payload the agent builds, bytes.
 const PAYLOAD: usize = 1024;
+/// What the real agent's 1 ms of sleep after each message comes to (observed.md).
+const PACE: Duration = Duration::from_micros(1400);
+/// How much of the pace a late clock may catch up.
+const CATCH_UP: Duration = Duration::from_millis(20);
 
 /// An agent's end of a session.
 pub(super) struct Link {
@@ -26,7 +30,7 @@ pub(super) struct Link {
     connections: u64,
     gateway: mpsc::Sender<Bytes>,
     ticks: Interval,
-    /// The real agent's millisecond between messages, if it is wanted.
+    /// When the next message may go, if the real agent's pace is wanted.
     pace: Option<Instant>,
 }
 
@@ -145,8 +149,8 @@ impl Link {
                 return;
             }
             self.channel.pop();
-            if data && self.pace.is_some() {
-                self.pace = Some(Instant::now() + Duration::from_millis(1));
+            if let (true, Some(next)) = (data, &mut self.pace) {
+                *next = Instant::now().checked_sub(CATCH_UP).map_or(*next, |late| late.max(*next)) + PACE;
             }
         }
     }
