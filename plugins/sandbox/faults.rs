@@ -22,7 +22,7 @@ pub(crate) struct Faults {
     pub(crate) page_size: Option<usize>,
     /// HTTP status that refuses WebSocket upgrades.
     pub(crate) refuse_upgrade: Option<u16>,
-    /// Refuse upgrades that are not signed (or signed with another key).
+    /// Refuse upgrades that are not signed; wrongly signed ones are always refused.
     pub(crate) require_signature: bool,
     /// HeaderLength of the service's own messages: 112 as it is, or 116.
     pub(crate) service_header: u32,

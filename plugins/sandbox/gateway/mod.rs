@@ -5,6 +5,7 @@
 
 mod lane;
 pub(crate) mod messages;
+mod signature;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,9 +16,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{
-    AUTHORIZATION, CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
-};
+use hyper::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -28,10 +27,11 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::http;
-use crate::sandbox::{ACCESS_KEY_ID, Sandbox};
+use crate::sandbox::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, Sandbox};
 use crate::session::{Session, count};
 use lane::{Lane, Passed};
 use messages::ServiceMessage;
+use signature::Verdict;
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -72,10 +72,11 @@ pub(crate) fn upgrade(
     if let Some(refused) = faults.refuse_upgrade {
         return http::status(StatusCode::from_u16(refused).unwrap_or(StatusCode::FORBIDDEN));
     }
-    let signed =
-        http::text(request.headers(), AUTHORIZATION.as_str()).is_some_and(|it| it.contains(ACCESS_KEY_ID));
-    if faults.require_signature && !signed {
-        return http::status(StatusCode::FORBIDDEN);
+    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
+    match signature::check(target, request.headers(), ACCESS_KEY_ID, SECRET_ACCESS_KEY) {
+        Verdict::Right => {}
+        Verdict::Unsigned if !faults.require_signature => {}
+        Verdict::Unsigned | Verdict::Wrong => return http::status(StatusCode::FORBIDDEN),
     }
     let id = session.replace("%40", "@");
     let Some(session) = sandbox.sessions().get(&id).cloned() else {
