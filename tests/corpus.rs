@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ecsx::project::{self, Environment, Options, Project};
+use ecsx::project::{self, Environment, Options, Project, Variables};
 use serde_json::{Value, json};
 
 /// What ecsx made of a case, in the words of `expected.json`.
@@ -18,7 +18,7 @@ fn outcome(case: &Path, expected: &Value) -> Value {
     let variables: BTreeMap<String, String> =
         serde_json::from_str(&fs::read_to_string(case.join("env.json")).unwrap_or_else(|_| "{}".into()))
             .unwrap();
-    let mut variables: BTreeMap<String, String> = variables
+    let mut variables: Variables = variables
         .into_iter()
         .map(|(name, value)| (name, value.replace("{{FILES}}", files.to_str().unwrap())))
         .collect();

@@ -225,7 +225,8 @@ fn unknown_is_fine(error: Error) -> Result<Option<String>, Error> {
 /// Plugins that are there unless named.
 const DEFAULT_PLUGINS: [&str; 2] = ["ssm", "secretsmanager"];
 
-/// Reads `plugins:` and adds the functions they bring; nothing is looked up.
+/// Reads `plugins:` and adds the functions they bring, and those that are always there unless
+/// that was done already; nothing is looked up.
 pub(crate) fn plugins(
     document: &Document<'_>,
     folder: &Path,
@@ -248,7 +249,8 @@ pub(crate) fn plugins(
             }
         }
     }
-    for name in DEFAULT_PLUGINS.iter().filter(|name| !named.iter().any(|named| named == *name)) {
+    let missing = DEFAULT_PLUGINS.iter().filter(|name| !named.iter().any(|named| named == *name));
+    for name in missing.filter(|_| lookups.is_fresh()).collect::<Vec<_>>() {
         for (function, kind) in remote(name) {
             if !lookups.add(function.to_owned(), kind) {
                 let message = format!("function {function} comes with two plugins");

@@ -29,7 +29,15 @@ pub(crate) fn find(named: Option<&Path>, environment: &Environment) -> Result<Fo
     let Some(named) = named else {
         return Ok(nearest(environment));
     };
-    let config = clean(&environment.current_dir.join(&named));
+    let config = named_config(&environment.current_dir.join(&named))?;
+    let folder = config.parent().unwrap_or(&config);
+    let presets = in_folder(folder, &PRESETS).or_else(|| nearest(environment).presets);
+    Ok(Found { config: Some(config), presets })
+}
+
+/// The configuration that a path means, be it there or not.
+pub(crate) fn named_config(named: &Path) -> Result<PathBuf, Error> {
+    let config = clean(named);
     let folder = config.parent().unwrap_or(&config).to_path_buf();
     // ecspresso takes its default name for any of its names, so that this finds the .jsonnet.
     let config = match config.file_name().is_some_and(|name| name == NAMES[0]) && !config.exists() {
@@ -42,8 +50,7 @@ pub(crate) fn find(named: Option<&Path>, environment: &Environment) -> Result<Fo
             format!("{}: a configuration ends with .yml, .yaml, .json or .jsonnet", named.display());
         return Err(Error::new(ErrorKind::NotFound, message));
     }
-    let presets = in_folder(&folder, &PRESETS).or_else(|| nearest(environment).presets);
-    Ok(Found { config: Some(config), presets })
+    Ok(config)
 }
 
 /// The files of the current directory, else of the nearest parent up to the repository's root

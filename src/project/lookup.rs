@@ -10,9 +10,7 @@ use std::sync::{Arc, OnceLock};
 use super::error::{Error, ErrorKind};
 use super::template::{BUILTINS, Failed, Functions, Value, sprintf};
 use super::tfstate::{Read, State};
-
-/// Variables by name.
-pub(crate) type Variables = BTreeMap<String, String>;
+use super::variables::Variables;
 
 /// What a plugin's function does.
 #[derive(Debug, Clone)]
@@ -55,8 +53,10 @@ pub(crate) struct Lookups {
     current: PathBuf,
     functions: BTreeMap<String, Function>,
     states: Vec<Arc<Slot>>,
-    /// Nothing is known of the plugins yet: every name may be one of their functions.
+    /// Not all plugins are known yet: every name may be one of their functions.
     deferred: bool,
+    /// No plugins were read so far.
+    fresh: bool,
 }
 
 /// What every template may call.
@@ -71,12 +71,23 @@ impl Lookups {
             functions: BTreeMap::new(),
             states: Vec::new(),
             deferred: true,
+            fresh: true,
         }
     }
 
     /// From now on only what was added is a function.
     pub(crate) fn settle(&mut self) {
-        self.deferred = false;
+        (self.deferred, self.fresh) = (false, false);
+    }
+
+    /// More plugins are to come: from now on every name may be a function.
+    pub(crate) fn defer(&mut self) {
+        self.deferred = true;
+    }
+
+    /// Whether no plugins were read so far.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.fresh
     }
 
     /// Adds a function; false if there is one of that name.

@@ -8,28 +8,32 @@
 mod definition;
 mod document;
 mod ecspresso;
+mod ecsta;
 mod envfile;
 mod error;
 mod find;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod jsonnet;
 mod lookup;
+mod presets;
+mod reader;
 mod template;
 mod tfstate;
+mod variables;
 mod yaml;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use definition::Definition;
-use document::{Document, Text};
 use ecspresso::{Config, Given};
 use error::Source;
-use jsonnet::{External, Jsonnet};
-use lookup::Lookups;
-use template::Unknowns;
+use jsonnet::External;
+use reader::Reader;
 
+pub use ecsta::Ecsta;
 pub use error::{Error, ErrorKind, Place};
+pub use presets::{Forward, Preset};
+pub use variables::Variables;
 
 /// What a project's files say of region, cluster, service and task definition.
 ///
@@ -52,6 +56,16 @@ pub struct Project {
     pub family: Option<String>,
     /// Names of the containers, as the task definition's file says.
     pub containers: Vec<String>,
+    /// The container that `ecsx.yml` says to go to.
+    pub container: Option<String>,
+    /// The `ecsx.yml` that was taken.
+    pub presets_file: Option<PathBuf>,
+    /// Its forwards, in its order.
+    pub presets: Vec<Preset>,
+    /// The user's settings of ecsta.
+    pub ecsta: Ecsta,
+    /// What the envfiles set. It is over the environment's, for the AWS SDK too.
+    pub variables: Variables,
     /// Why `family` and `containers` could not be had. An error only for who needs them.
     pub definition_error: Option<Box<Error>>,
     /// What is odd, though no error: a line each, for stderr.
@@ -78,46 +92,86 @@ pub struct Options {
 }
 
 /// The surroundings of the process, read by the caller.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Environment {
     /// The environment's variables.
-    pub variables: BTreeMap<String, String>,
+    pub variables: Variables,
     /// The current directory, absolute.
     pub current_dir: PathBuf,
     /// The home directory.
     pub home: Option<PathBuf>,
 }
 
-// Variables hold secrets: their names may be shown, their values not.
-impl std::fmt::Debug for Environment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Environment")
-            .field("variables", &self.variables.keys())
-            .field("current_dir", &self.current_dir)
-            .field("home", &self.home)
-            .finish()
-    }
-}
-
 /// Reads the project of `environment.current_dir`, or the one that `options` name.
 ///
-/// A directory without a project is no error: everything is `None` then.
+/// Flags are over `ecsx.yml`, that is over the ecspresso configuration, and `AWS_REGION` is
+/// under all. A directory without a project is no error: everything is `None` then.
 pub fn load(options: &Options, environment: &Environment) -> Result<Project, Error> {
     let mut environment = environment.clone();
+    let mut set = Variables::default();
     for name in envfiles(options, &environment) {
         let source = Source::read_any(&environment.current_dir.join(name), &environment.current_dir)?;
-        environment.variables.extend(envfile::parse(&source)?);
+        set.extend(envfile::parse(&source)?);
     }
-    let found = find::find(options.config.as_deref(), &environment)?;
-    let mut project = match &found.config {
-        Some(config) => read(config, options, &environment)?,
-        None => Project::default(),
+    environment.variables.extend(set.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let external = external(options, &environment)?;
+    let mut reader = Reader::new(environment.variables.clone(), external, &environment.current_dir);
+
+    let mut found = find::find(options.config.as_deref(), &environment)?;
+    let own =
+        found.presets.as_deref().map(|path| Source::read(path, &environment.current_dir)).transpose()?;
+    if let (Some(own), Some(path), None) = (&own, &found.presets, &found.config)
+        && let Some(named) = reader.config_of_presets(own)?
+    {
+        let folder = path.parent().unwrap_or(path);
+        found.config = Some(find::named_config(&folder.join(named))?);
+    }
+    let config = match &found.config {
+        Some(config) => reader.config(config, given(options))?,
+        None => Config::default(),
     };
+    let own = match (own, &found.presets) {
+        (Some(own), Some(path)) => reader.presets(&own, path)?,
+        _ => presets::File::default(),
+    };
+
     let region = environment.variables.get("AWS_REGION").filter(|region| !region.is_empty());
-    project.region = options.region.clone().or(project.region).or_else(|| region.cloned());
-    project.cluster = options.cluster.clone().or(project.cluster);
-    project.service = options.service.clone().or(project.service);
+    let mut project = Project {
+        config: found.config,
+        region: options.region.clone().or(own.region).or(config.region).or_else(|| region.cloned()),
+        cluster: options.cluster.clone().or(own.cluster).or(config.cluster),
+        service: options.service.clone().or(own.service).or(config.service),
+        service_definition: config.service_definition,
+        task_definition: config.task_definition,
+        container: own.container,
+        presets_file: found.presets,
+        presets: own.presets,
+        warnings: config.warnings,
+        variables: set,
+        ..Project::default()
+    };
+    if let Some(path) = &project.task_definition {
+        match reader.definition(path) {
+            Ok(definition) => {
+                project.family = definition.family;
+                project.containers = definition.containers;
+            }
+            Err(error) => project.definition_error = Some(Box::new(error)),
+        }
+    }
+    project.family = own.family.or(project.family);
+    let (ecsta, warning) = ecsta::read(&environment);
+    project.ecsta = ecsta;
+    project.warnings.extend(warning);
     Ok(project)
+}
+
+fn given(options: &Options) -> Given {
+    Given {
+        region: options.region.is_some(),
+        cluster: options.cluster.is_some(),
+        service: options.service.is_some(),
+    }
 }
 
 fn envfiles(options: &Options, environment: &Environment) -> Vec<String> {
@@ -130,41 +184,6 @@ fn envfiles(options: &Options, environment: &Environment) -> Vec<String> {
         .filter(|name| !name.is_empty())
         .map(str::to_owned)
         .collect()
-}
-
-/// Reads a configuration and what it names.
-fn read(config: &Path, options: &Options, environment: &Environment) -> Result<Project, Error> {
-    let given = Given {
-        region: options.region.is_some(),
-        cluster: options.cluster.is_some(),
-        service: options.service.is_some(),
-    };
-    let mut reader = Reader {
-        lookups: Lookups::new(environment.variables.clone(), &environment.current_dir),
-        external: external(options, environment)?,
-        current: &environment.current_dir,
-    };
-    let decoded = reader.config(config, given)?;
-    let mut project = Project {
-        config: Some(config.to_path_buf()),
-        region: decoded.region,
-        cluster: decoded.cluster,
-        service: decoded.service,
-        service_definition: decoded.service_definition,
-        task_definition: decoded.task_definition,
-        warnings: decoded.warnings,
-        ..Project::default()
-    };
-    if let Some(path) = &project.task_definition {
-        match reader.definition(path) {
-            Ok(definition) => {
-                project.family = definition.family;
-                project.containers = definition.containers;
-            }
-            Err(error) => project.definition_error = Some(Box::new(error)),
-        }
-    }
-    Ok(project)
 }
 
 /// The external variables of `--ext-str` and `--ext-code`, else those of the environment.
@@ -187,80 +206,4 @@ fn external(options: &Options, environment: &Environment) -> Result<External, Er
         }
     }
     Ok(external)
-}
-
-fn is_jsonnet(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "jsonnet")
-}
-
-/// Reads the files of one project.
-struct Reader<'e> {
-    lookups: Lookups,
-    external: External,
-    current: &'e Path,
-}
-
-impl Reader<'_> {
-    fn jsonnet(&self) -> Jsonnet {
-        Jsonnet {
-            external: self.external.clone(),
-            lookups: Arc::new(self.lookups.clone()),
-            current: self.current.to_path_buf(),
-        }
-    }
-
-    fn config(&mut self, path: &Path, given: Given) -> Result<Config, Error> {
-        let folder = path.parent().unwrap_or(self.current);
-        // A configuration in JSON is jsonnet, too.
-        let jsonnet = is_jsonnet(path) || path.extension().is_some_and(|extension| extension == "json");
-        // The plugins first: what needs them is unknown as yet, or not even evaluated.
-        let source = if jsonnet { self.jsonnet().plugins(path)? } else { Source::read(path, self.current)? };
-        let (text, uses_plugins) = self.rendered(&source)?;
-        let document = if jsonnet { Document::json(&text)? } else { yaml::parse(&text)? };
-        ecspresso::plugins(&document, folder, self.current, &mut self.lookups)?;
-        if !jsonnet && !uses_plugins {
-            return ecspresso::decode(&document, folder, given);
-        }
-        let source = if jsonnet { self.jsonnet().file(path)? } else { source.clone() };
-        let (text, _) = self.rendered(&source)?;
-        let document = if jsonnet { Document::json(&text)? } else { yaml::parse(&text)? };
-        ecspresso::decode(&document, folder, given)
-    }
-
-    fn definition(&self, path: &Path) -> Result<Definition, Error> {
-        let jsonnet = is_jsonnet(path);
-        let source =
-            if jsonnet { self.jsonnet().definition(path)? } else { Source::read(path, self.current)? };
-        let tree = self.parsed(&source)?;
-        let mut unknowns = Unknowns::default();
-        let rendered = template::render(&source, &tree, &self.lookups, &mut unknowns)?;
-        definition::decode(&Document::json(&Text { source: &source, rendered, unknowns })?)
-    }
-
-    /// Renders a configuration, and says whether it calls functions of plugins. Every variable
-    /// that it must have has to be there; all that are not are named at once.
-    fn rendered<'s>(&self, source: &'s Source) -> Result<(Text<'s>, bool), Error> {
-        let tree = self.parsed(source)?;
-        let mut unknowns = Unknowns::default();
-        let result = template::render(source, &tree, &self.lookups, &mut unknowns);
-        let missing =
-            unknowns.reasons().iter().filter(|reason| reason.kind() == ErrorKind::Variable).cloned();
-        if let Some(missing) = Error::all(missing) {
-            return Err(missing);
-        }
-        let uses_plugins = tree.functions.iter().any(|function| !Lookups::is_plain(&function.name));
-        Ok((Text { source, rendered: result?, unknowns }, uses_plugins))
-    }
-
-    /// Parses a template. Go knows its functions when it parses: one that does not exist is an
-    /// error even where it is not called.
-    fn parsed(&self, source: &Source) -> Result<template::Tree, Error> {
-        let tree = template::parse(&source.text).map_err(|fault| fault.of(source))?;
-        let unknown = tree.functions.iter().filter(|function| !self.lookups.knows(&function.name));
-        let errors = unknown.map(|function| {
-            let place = source.place(function.at, function.name.len());
-            lookup::not_defined(&self.lookups, &function.name, place)
-        });
-        Error::all(errors).map_or(Ok(tree), Err)
-    }
 }

@@ -1,0 +1,116 @@
+//! Reads the files of one project, one after the other, with what they have in common.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::definition::{self, Definition};
+use super::document::{Document, Text};
+use super::ecspresso::{self, Config, Given};
+use super::error::{Error, ErrorKind, Source};
+use super::jsonnet::{External, Jsonnet};
+use super::lookup::{self, Lookups};
+use super::template::{self, Unknowns};
+use super::variables::Variables;
+use super::{presets, yaml};
+
+/// Variables, external variables, and the functions of the plugins met so far.
+pub(crate) struct Reader<'e> {
+    lookups: Lookups,
+    external: External,
+    current: &'e Path,
+}
+
+fn is_jsonnet(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "jsonnet")
+}
+
+impl<'e> Reader<'e> {
+    pub(crate) fn new(variables: Variables, external: External, current: &'e Path) -> Self {
+        Self { lookups: Lookups::new(variables, current), external, current }
+    }
+
+    fn jsonnet(&self) -> Jsonnet {
+        Jsonnet {
+            external: self.external.clone(),
+            lookups: Arc::new(self.lookups.clone()),
+            current: self.current.to_path_buf(),
+        }
+    }
+
+    /// Reads an ecspresso configuration, and makes the functions of its plugins known.
+    pub(crate) fn config(&mut self, path: &Path, given: Given) -> Result<Config, Error> {
+        let folder = path.parent().unwrap_or(self.current);
+        // A configuration in JSON is jsonnet, too.
+        let jsonnet = is_jsonnet(path) || path.extension().is_some_and(|extension| extension == "json");
+        // The plugins first: what needs them is unknown as yet, or not even evaluated.
+        let source = if jsonnet { self.jsonnet().plugins(path)? } else { Source::read(path, self.current)? };
+        let (text, uses_plugins) = self.rendered(&source)?;
+        let document = if jsonnet { Document::json(&text)? } else { yaml::parse(&text)? };
+        ecspresso::plugins(&document, folder, self.current, &mut self.lookups)?;
+        if !jsonnet && !uses_plugins {
+            return ecspresso::decode(&document, folder, given);
+        }
+        let source = if jsonnet { self.jsonnet().file(path)? } else { source.clone() };
+        let (text, _) = self.rendered(&source)?;
+        let document = if jsonnet { Document::json(&text)? } else { yaml::parse(&text)? };
+        ecspresso::decode(&document, folder, given)
+    }
+
+    /// The ecspresso configuration that an `ecsx.yml` names.
+    pub(crate) fn config_of_presets(&self, source: &Source) -> Result<Option<String>, Error> {
+        presets::config(&yaml::parse(&self.leniently(source)?)?)
+    }
+
+    /// Reads an `ecsx.yml`, with the plugins of the configuration and its own. What it cannot
+    /// know, a variable among it, is missed only where it is needed.
+    pub(crate) fn presets(&mut self, source: &Source, path: &Path) -> Result<presets::File, Error> {
+        let folder = path.parent().unwrap_or(self.current);
+        self.lookups.defer();
+        let text = self.leniently(source)?;
+        ecspresso::plugins(&yaml::parse(&text)?, folder, self.current, &mut self.lookups)?;
+        presets::decode(&yaml::parse(&self.leniently(source)?)?)
+    }
+
+    /// Reads the names of a task definition.
+    pub(crate) fn definition(&self, path: &Path) -> Result<Definition, Error> {
+        let jsonnet = is_jsonnet(path);
+        let source =
+            if jsonnet { self.jsonnet().definition(path)? } else { Source::read(path, self.current)? };
+        definition::decode(&Document::json(&self.leniently(&source)?)?)
+    }
+
+    /// Renders a file of which not everything is needed.
+    fn leniently<'s>(&self, source: &'s Source) -> Result<Text<'s>, Error> {
+        let tree = self.parsed(source)?;
+        let mut unknowns = Unknowns::default();
+        let rendered = template::render(source, &tree, &self.lookups, &mut unknowns)?;
+        Ok(Text { source, rendered, unknowns })
+    }
+
+    /// Renders a configuration, and says whether it calls functions of plugins. Every variable
+    /// that it must have has to be there; all that are not are named at once.
+    fn rendered<'s>(&self, source: &'s Source) -> Result<(Text<'s>, bool), Error> {
+        let tree = self.parsed(source)?;
+        let mut unknowns = Unknowns::default();
+        let result = template::render(source, &tree, &self.lookups, &mut unknowns);
+        let missing =
+            unknowns.reasons().iter().filter(|reason| reason.kind() == ErrorKind::Variable).cloned();
+        if let Some(missing) = Error::all(missing) {
+            return Err(missing);
+        }
+        let uses_plugins = tree.functions.iter().any(|function| !Lookups::is_plain(&function.name));
+        Ok((Text { source, rendered: result?, unknowns }, uses_plugins))
+    }
+
+    /// Parses a template. Go knows its functions when it parses: one that does not exist is an
+    /// error even where it is not called.
+    fn parsed(&self, source: &Source) -> Result<template::Tree, Error> {
+        let tree = template::parse(&source.text).map_err(|fault| fault.of(source))?;
+        let unknown = tree.functions.iter().filter(|function| !self.lookups.knows(&function.name));
+        let errors = unknown.map(|function| {
+            let place = source.place(function.at, function.name.len());
+            lookup::not_defined(&self.lookups, &function.name, place)
+        });
+        Error::all(errors).map_or(Ok(tree), Err)
+    }
+}
