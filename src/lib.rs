@@ -9,6 +9,7 @@ pub mod aws;
 pub mod ecs;
 pub mod plugin;
 pub mod project;
+pub mod resolve;
 pub mod session;
 pub mod ssm;
 pub mod ui;

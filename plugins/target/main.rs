@@ -1,3 +1,64 @@
-//! `ecsx target`.
+//! `ecsx target`: where a session would go.
 
-fn main() {}
+mod print;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use ecsx::aws::Aws;
+use ecsx::plugin::exit;
+use ecsx::resolve::Options;
+use ecsx::ui::{Failure, Ui};
+
+use print::Format;
+
+/// Print the SSM target of one container of one running task
+///
+/// Resolves region, cluster, service, task and container from flags, environment and the
+/// ecspresso project of the directory, in this order, exactly as the other ecsx commands do.
+#[derive(Parser)]
+#[command(name = "ecsx-target", bin_name = "ecsx target", version)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+
+    /// What to print: the target alone, or all that was resolved
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    output: Format,
+
+    /// Print what the project says, asking nothing of AWS
+    #[arg(long, requires = "output")]
+    offline: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let ui = arguments.options.ui();
+    match run(arguments, &ui) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => ui.report(failure),
+    }
+}
+
+fn run(mut arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
+    let options = &mut arguments.options;
+    if arguments.offline {
+        return print::project(&options.project(ui)?, arguments.output);
+    }
+    let wanted = options.read(ui)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::because("cannot start", e))?;
+    let target = runtime.block_on(async {
+        let choosing = async {
+            let aws = Aws::new(&wanted.account()).await?;
+            Ok(wanted.choose(&aws, ui).await?)
+        };
+        tokio::select! {
+            biased;
+            // First, so that Ctrl-C is ours before the picker hides the cursor.
+            _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted").code(exit::INTERRUPTED)),
+            target = choosing => target,
+        }
+    })?;
+    print::target(&target, wanted.project.config.as_deref(), arguments.output)
+}

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_ecs::primitives::DateTimeFormat as Format;
 use aws_sdk_ecs::types::{self, DesiredStatus, ManagedAgentName};
 
 use super::{Aws, kms, sign};
-use crate::ecs::{Cloud, CloudError, CloudErrorKind as Kind, Container, DataKey, Task, Ticket, last_segment};
+use crate::ecs::{
+    Cloud, CloudError, CloudErrorKind as Kind, Container, DataKey, Service, Task, Ticket, last_segment,
+};
 
 /// DescribeTasks takes no more at once.
 const DESCRIBED_AT_ONCE: usize = 100;
@@ -38,6 +41,18 @@ impl Cloud for Aws {
             all.push(arn.map_err(|e| self.caller.error("ecs:ListServices", &e))?);
         }
         Ok(all)
+    }
+
+    async fn describe_service(&self, cluster: &str, service: &str) -> Result<Option<Service>, CloudError> {
+        let call = self.ecs.describe_services().cluster(cluster).services(service);
+        let answer = call.send().await.map_err(|e| self.caller.error("ecs:DescribeServices", &e))?;
+        Ok(answer.services.and_then(|all| all.into_iter().next()).map(|service| Service {
+            last_event: service.events().first().and_then(|e| e.message()).map(str::to_owned),
+            status: service.status.unwrap_or_default(),
+            execute_command: service.enable_execute_command,
+            desired: service.desired_count,
+            pending: service.pending_count,
+        }))
     }
 
     async fn list_tasks(
@@ -179,7 +194,7 @@ fn task(task: types::Task) -> Task {
         group: task.group.unwrap_or_default(),
         last_status: task.last_status.unwrap_or_default(),
         desired_status: task.desired_status.unwrap_or_default(),
-        created_at: task.created_at.map(|t| t.secs()),
+        created_at: task.created_at.and_then(|t| t.fmt(Format::DateTime).ok()),
         started_at: task.started_at.map(|t| t.secs()),
         launch_type: task.launch_type.map(|t| t.as_str().to_owned()).unwrap_or_default(),
         instance: task.container_instance_arn.as_deref().map(|arn| last_segment(arn).to_owned()),

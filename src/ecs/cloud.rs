@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 
-use super::Task;
+use super::{Service, Task};
 use crate::ui::Explain;
 
 /// An open session's way in: what StartSession, ExecuteCommand and ResumeSession answer.
@@ -101,6 +101,17 @@ pub trait Cloud: Send + Sync + 'static {
 
     /// ARNs of a cluster's services.
     fn list_services(&self, cluster: &str) -> impl Future<Output = Result<Vec<String>, CloudError>> + Send;
+
+    /// What a service is set to, for explaining why nothing of it can be used; `None` if there is
+    /// no such service, or it cannot be told.
+    fn describe_service(
+        &self,
+        cluster: &str,
+        service: &str,
+    ) -> impl Future<Output = Result<Option<Service>, CloudError>> + Send {
+        let _ = (cluster, service);
+        std::future::ready(Ok(None))
+    }
 
     /// ARNs of the tasks whose desired status is RUNNING, of a service, of a family, or of all
     /// the cluster. ECS allows one of service and family in a call.

@@ -1,10 +1,18 @@
 //! Plain types and choices: cluster, service, task, container, target; and [`Cloud`], what
 //! must be offered by whoever talks to AWS (or stands in for it).
 
+mod choose;
 mod cloud;
+mod pick;
+mod refusal;
 mod selection;
+#[cfg(test)]
+mod tests;
 
+pub use choose::{Chosen, choose, choose_next};
 pub use cloud::{Cloud, CloudError, CloudErrorKind, DataKey, Ticket};
+pub use pick::{Ask, newest_first};
+pub use refusal::Refusal;
 pub use selection::Selection;
 
 /// A task as DescribeTasks tells it, cut down to what choosing and connecting need.
@@ -22,8 +30,8 @@ pub struct Task {
     pub last_status: String,
     /// Where ECS wants it: RUNNING or STOPPED.
     pub desired_status: String,
-    /// Seconds since the epoch.
-    pub created_at: Option<i64>,
+    /// When it was created, RFC 3339.
+    pub created_at: Option<String>,
     /// Seconds since the epoch; `None` before it ran.
     pub started_at: Option<i64>,
     /// FARGATE, EC2, EXTERNAL.
@@ -51,6 +59,21 @@ pub struct Container {
     pub exec_agent: Option<(String, Option<String>)>,
 }
 
+/// A service as DescribeServices tells it, cut down to what explains that nothing of it runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Service {
+    /// ACTIVE, DRAINING, INACTIVE.
+    pub status: String,
+    /// Whether execute-command is on for the tasks it starts from now on.
+    pub execute_command: bool,
+    /// How many tasks it is to have.
+    pub desired: i32,
+    /// How many are starting.
+    pub pending: i32,
+    /// Its newest event.
+    pub last_event: Option<String>,
+}
+
 /// What follows the last `/` of an ARN: a name or id; a name is itself.
 pub fn last_segment(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
@@ -65,6 +88,8 @@ pub struct Target {
     pub cluster: String,
     /// Service the task belongs to, if any.
     pub service: Option<String>,
+    /// Family of its task definition.
+    pub family: String,
     /// Full task ARN.
     pub task_arn: String,
     /// Last segment of the task ARN.

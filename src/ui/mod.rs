@@ -21,6 +21,7 @@
 //! ```
 
 mod failure;
+mod picker;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
 
 pub use failure::{Explain, Failure};
+pub use picker::{PickError, Picker, Row};
 
 /// How much to tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]

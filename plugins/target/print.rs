@@ -1,0 +1,111 @@
+//! What was resolved, on stdout.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use ecsx::ecs::Target;
+use ecsx::project::Project;
+use ecsx::ui::Failure;
+use serde_json::{Value, json};
+
+/// `-o`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// `ecs:CLUSTER_TASK_RUNTIME`, as StartSession takes it
+    #[default]
+    Text,
+    /// One JSON object
+    Json,
+    /// NAME='VALUE' lines, for eval in a shell
+    Env,
+}
+
+pub(crate) fn target(target: &Target, config: Option<&Path>, format: Format) -> Result<(), Failure> {
+    let config = config.map(|path| path.display().to_string());
+    let text = match format {
+        Format::Text => target.ssm_target() + "\n",
+        Format::Json => {
+            let object = json!({
+                "target": target.ssm_target(),
+                "region": target.region,
+                "cluster": target.cluster,
+                "service": target.service,
+                "family": target.family,
+                "task_arn": target.task_arn,
+                "task_id": target.task_id,
+                "container": target.container,
+                "runtime_id": target.runtime_id,
+                "config": config,
+            });
+            format!("{object:#}\n")
+        }
+        Format::Env => lines(&[
+            ("ECSX_TARGET", Some(&target.ssm_target())),
+            ("ECSX_REGION", Some(&target.region)),
+            ("ECSX_CLUSTER", Some(&target.cluster)),
+            ("ECSX_SERVICE", target.service.as_ref()),
+            ("ECSX_FAMILY", Some(&target.family)),
+            ("ECSX_TASK", Some(&target.task_id)),
+            ("ECSX_TASK_ARN", Some(&target.task_arn)),
+            ("ECSX_CONTAINER", Some(&target.container)),
+            ("ECSX_RUNTIME_ID", Some(&target.runtime_id)),
+            ("ECSX_CONFIG", config.as_ref()),
+        ]),
+    };
+    write(&text)
+}
+
+/// The project alone: null where it does not say.
+pub(crate) fn project(project: &Project, format: Format) -> Result<(), Failure> {
+    let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|p| p.display().to_string());
+    let text = match format {
+        Format::Text => {
+            return Err(Failure::new("--offline knows no target: only AWS does")
+                .hint("with -o json or -o env it prints what the project says")
+                .code(ecsx::plugin::exit::USAGE));
+        }
+        Format::Json => {
+            let containers = Some(&project.containers).filter(|names| !names.is_empty());
+            let object = json!({
+                "config": path(&project.config),
+                "region": project.region,
+                "cluster": project.cluster,
+                "service": project.service,
+                "service_definition": path(&project.service_definition),
+                "task_definition": path(&project.task_definition),
+                "family": project.family,
+                "containers": containers,
+                "presets": Value::Null,
+            });
+            format!("{object:#}\n")
+        }
+        Format::Env => lines(&[
+            ("ECSX_REGION", project.region.as_ref()),
+            ("ECSX_CLUSTER", project.cluster.as_ref()),
+            ("ECSX_SERVICE", project.service.as_ref()),
+            ("ECSX_FAMILY", project.family.as_ref()),
+            ("ECSX_CONFIG", path(&project.config).as_ref()),
+        ]),
+    };
+    write(&text)
+}
+
+/// What is not known is left out.
+fn lines(values: &[(&str, Option<&String>)]) -> String {
+    let line = |(name, value): &(&str, Option<&String>)| value.map(|v| format!("{name}={}\n", quoted(v)));
+    values.iter().filter_map(line).collect()
+}
+
+/// For any POSIX shell: nothing inside single quotes is special but the single quote.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+/// A reader that has seen enough closes the pipe: no failure.
+fn write(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Failure::because("cannot write to stdout", e)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,411 @@
+//! The one seam between what was said and where to go: options, environment and project become
+//! a [`Wanted`], and a [`Wanted`] becomes a [`Target`] with the help of any [`Cloud`].
+//!
+//! Flags beat the environment, the environment beats the project. `-v` tells on stderr which
+//! file was taken and where each value came from.
+//!
+//! ```no_run
+//! # async fn program(mut options: ecsx::resolve::Options) -> Result<(), ecsx::ui::Failure> {
+//! let ui = options.ui();
+//! let wanted = options.read(&ui)?;                          // files only
+//! # #[cfg(feature = "aws")] {
+//! let cloud = ecsx::aws::Aws::new(&wanted.account()).await?;
+//! let target = wanted.choose(&cloud, &ui).await?;
+//! # }
+//! # Ok(()) }
+//! ```
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+
+use crate::ecs::{self, Ask, Cloud, Refusal, Selection, Target, Task};
+use crate::plugin::{self, CannotEnter, Globals};
+use crate::project::{self, Environment, Project};
+use crate::ui::{Explain, Failure, PickError, Picker, Row, Ui};
+
+/// The options of every program that goes to a task.
+#[derive(Args, Debug, Clone, Default)]
+#[group(skip)]
+pub struct Options {
+    /// Where and as whom.
+    #[command(flatten)]
+    pub globals: Globals,
+
+    /// Task: id, the beginning of one, or ARN
+    #[arg(long, visible_alias = "id", value_name = "TASK", env = TASK, help_heading = HEADING)]
+    pub task: Option<String>,
+
+    /// Container
+    #[arg(long, value_name = "NAME", env = CONTAINER, help_heading = HEADING)]
+    pub container: Option<String>,
+
+    /// Task definition family, for tasks of no service
+    #[arg(long, value_name = "FAMILY", help_heading = HEADING)]
+    pub family: Option<String>,
+
+    /// Pick with this command instead of the built-in picker (fzf, peco)
+    #[arg(long, value_name = "COMMAND", env = FILTER_COMMAND, help_heading = HEADING)]
+    pub filter_command: Option<String>,
+
+    /// Environment file for the project's templates
+    #[arg(long, value_name = "FILE", help_heading = PROJECT)]
+    pub envfile: Vec<String>,
+
+    /// String for the project's jsonnet
+    #[arg(long, value_name = "NAME=VALUE", help_heading = PROJECT)]
+    pub ext_str: Vec<String>,
+
+    /// Code for the project's jsonnet
+    #[arg(long, value_name = "NAME=CODE", help_heading = PROJECT)]
+    pub ext_code: Vec<String>,
+}
+
+const HEADING: &str = "Choosing the task";
+const PROJECT: &str = "Project options";
+
+/// `--task` and `--container`, as `ecsx target -o env` prints them too.
+const TASK: &str = "ECSX_TASK";
+const CONTAINER: &str = "ECSX_CONTAINER";
+const FILTER_COMMAND: &str = "ECSX_FILTER_COMMAND";
+
+/// What is wanted, before AWS is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// What the directory says.
+    pub project: Project,
+    /// Region, if anything but the AWS configuration names one.
+    pub region: Option<String>,
+    /// AWS profile, if one was named.
+    pub profile: Option<String>,
+    /// Which task and container.
+    pub selection: Selection,
+    /// `AWS_CA_BUNDLE`.
+    pub ca_bundle: Option<PathBuf>,
+    /// `SSM_PLUGIN_SKIP_CLIENT_CONFIGURE=true`: WebSocket upgrades stay unsigned.
+    pub unsigned_upgrades: bool,
+    filter_command: Option<String>,
+}
+
+impl Explain for CannotEnter {}
+
+impl Options {
+    /// stderr, as `--color`, `-v` and `-q` want it.
+    pub fn ui(&self) -> Ui {
+        Ui::new(self.globals.color, self.globals.verbose, self.globals.quiet)
+    }
+
+    /// Goes to the directory that `-C` names and reads the project of it. Asks nothing of AWS.
+    pub fn project(&mut self, ui: &Ui) -> Result<Project, Failure> {
+        self.globals.enter()?;
+        self.load(&surroundings(), ui)
+    }
+
+    /// As [`Options::project`], and puts together which task is wanted. Nothing named at all is
+    /// refused.
+    pub fn read(&mut self, ui: &Ui) -> Result<Wanted, Failure> {
+        self.globals.enter()?;
+        let environment = surroundings();
+        let project = self.load(&environment, ui)?;
+        let wanted = self.wanted(project, &environment)?;
+        self.tell(&wanted, &environment, ui);
+        Ok(wanted)
+    }
+
+    fn load(&self, environment: &Environment, ui: &Ui) -> Result<Project, Failure> {
+        let options = project::Options {
+            config: self.globals.config.clone(),
+            envfiles: self.envfile.clone(),
+            ext_str: self.ext_str.clone(),
+            ext_code: self.ext_code.clone(),
+            region: self.region(environment),
+            cluster: self.cluster(environment),
+            service: self.globals.service.clone(),
+        };
+        let project = project::load(&options, environment)?;
+        match &project.config {
+            Some(config) => ui.detail(&format!("project {}", config.display())),
+            None => ui.detail(&format!("no project in {} or above", environment.current_dir.display())),
+        }
+        project.warnings.iter().for_each(|warning| ui.warn(warning));
+        Ok(project)
+    }
+
+    fn cluster(&self, environment: &Environment) -> Option<String> {
+        self.globals.cluster.clone().or_else(|| variable(environment, "ECS_CLUSTER"))
+    }
+
+    fn region(&self, environment: &Environment) -> Option<String> {
+        self.globals.region.clone().or_else(|| variable(environment, "AWS_DEFAULT_REGION"))
+    }
+
+    fn wanted(&self, project: Project, environment: &Environment) -> Result<Wanted, Failure> {
+        let given = |value: &Option<String>| value.clone().filter(|v| !v.is_empty());
+        let (task, family) = (given(&self.task), given(&self.family));
+        // A family that was asked for need not be the project's service's.
+        let service = match &family {
+            Some(_) => self.globals.service.clone(),
+            None => project.service.clone(),
+        };
+        let selection = Selection {
+            cluster: project.cluster.clone(),
+            family: family.or_else(|| project.family.clone().filter(|_| service.is_none())),
+            service,
+            task,
+            container: given(&self.container),
+            likely_containers: project.containers.clone(),
+        };
+        let Selection { cluster, service, family, task, .. } = &selection;
+        if let (None, None, None, Some(error)) = (service, family, task, &project.definition_error) {
+            return Err((**error).clone().into());
+        }
+        if [cluster, service, family, task].iter().all(|said| said.is_none()) {
+            return Err(Refusal::NothingNamed.into());
+        }
+        let of_arns = [task, cluster, service].into_iter().flatten().find_map(|name| region_of(name));
+        Ok(Wanted {
+            region: project.region.clone().or(of_arns),
+            profile: self.globals.profile.clone(),
+            ca_bundle: variable(environment, "AWS_CA_BUNDLE").map(PathBuf::from),
+            unsigned_upgrades: variable(environment, "SSM_PLUGIN_SKIP_CLIENT_CONFIGURE")
+                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            filter_command: given(&self.filter_command)
+                .or_else(|| variable(environment, "ECSPRESSO_FILTER_COMMAND")),
+            selection,
+            project,
+        })
+    }
+
+    /// Where each value came from.
+    fn tell(&self, wanted: &Wanted, environment: &Environment, ui: &Ui) {
+        let Wanted { selection, .. } = wanted;
+        let globals = &self.globals;
+        for (what, value, flag, given, variables) in [
+            (
+                "region",
+                &wanted.region,
+                "--region",
+                &globals.region,
+                &[plugin::env::REGION, "AWS_DEFAULT_REGION"][..],
+            ),
+            ("profile", &wanted.profile, "--profile", &globals.profile, &[plugin::env::PROFILE]),
+            (
+                "cluster",
+                &selection.cluster,
+                "--cluster",
+                &globals.cluster,
+                &[plugin::env::CLUSTER, "ECS_CLUSTER"],
+            ),
+            ("service", &selection.service, "--service", &globals.service, &[plugin::env::SERVICE]),
+            ("family", &selection.family, "--family", &self.family, &[]),
+            ("task", &selection.task, "--task", &self.task, &[TASK]),
+            ("container", &selection.container, "--container", &self.container, &[CONTAINER]),
+        ] {
+            let Some(value) = value else { continue };
+            let by = variables.iter().find(|name| variable(environment, name).as_ref() == Some(value));
+            let source = match (by, given == &Some(value.clone()), &wanted.project.config) {
+                (Some(name), ..) => (*name).to_owned(),
+                (None, true, _) => flag.to_owned(),
+                (None, false, Some(config)) => config.display().to_string(),
+                (None, false, None) => "an ARN".to_owned(),
+            };
+            ui.detail(&format!("{what} {value} ({source})"));
+        }
+    }
+}
+
+impl Wanted {
+    /// Asks `cloud` which tasks there are and chooses one, asking the person where several
+    /// would do.
+    pub async fn choose<C: Cloud>(&self, cloud: &C, ui: &Ui) -> Result<Target, Refusal> {
+        let asker = Asker {
+            picker: Picker { filter: self.filter_command.clone(), colored: ui.colored() },
+            now: now(),
+        };
+        let chosen = ecs::choose(cloud, &self.selection, &asker).await?;
+        chosen.remarks.iter().for_each(|remark| ui.status(remark));
+        let Target { cluster, task_id, container, region, .. } = &chosen.target;
+        ui.detail(&format!("task {task_id} in {cluster} ({region}), container {container}"));
+        Ok(chosen.target)
+    }
+
+    /// Chooses again, without asking, when `last` cannot be reached any more.
+    pub async fn choose_again<C: Cloud>(&self, cloud: &C, last: &Target) -> Result<Target, Refusal> {
+        ecs::choose_next(cloud, &self.selection, last).await
+    }
+
+    /// Account and region, for the SDK.
+    #[cfg(feature = "aws")]
+    pub fn account(&self) -> crate::aws::Account {
+        crate::aws::Account {
+            region: self.region.clone(),
+            profile: self.profile.clone(),
+            ca_bundle: self.ca_bundle.clone(),
+            unsigned_upgrades: self.unsigned_upgrades,
+        }
+    }
+}
+
+/// The process as projects are to see it.
+fn surroundings() -> Environment {
+    Environment {
+        variables: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+        current_dir: std::env::current_dir().unwrap_or_default(),
+        home: std::env::home_dir(),
+    }
+}
+
+fn variable(environment: &Environment, name: &str) -> Option<String> {
+    environment.variables.get(name).filter(|value| !value.is_empty()).cloned()
+}
+
+/// `arn:aws:ecs:REGION:…`
+fn region_of(arn: &str) -> Option<String> {
+    let mut parts = arn.split(':');
+    (parts.next() == Some("arn")).then(|| parts.nth(2).map(str::to_owned)).flatten().filter(|r| !r.is_empty())
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
+}
+
+/// Asks on the terminal, in the lines of ecsta.
+struct Asker {
+    picker: Picker,
+    now: i64,
+}
+
+impl Ask for Asker {
+    fn task(&self, tasks: &[Task]) -> Result<Option<usize>, Refusal> {
+        let rows: Vec<_> = tasks.iter().map(|task| row(task, self.now)).collect();
+        self.picker.pick("task", &rows).map_err(refusal)
+    }
+
+    fn container(&self, task: &Task, containers: &[&str]) -> Result<Option<usize>, Refusal> {
+        let row = |name: &&str| Row { key: (*name).into(), shown: (*name).into(), line: (*name).into() };
+        let rows: Vec<_> = containers.iter().map(row).collect();
+        self.picker.pick(&format!("container of {}", task.id()), &rows).map_err(refusal)
+    }
+}
+
+fn refusal(error: PickError) -> Refusal {
+    match error {
+        PickError::Cancelled => Refusal::Cancelled,
+        other => Refusal::Asking(other.to_string()),
+    }
+}
+
+/// ecsta's line: id, definition, instance, status, desired status, creation, group, launch type.
+fn row(task: &Task, now: i64) -> Row {
+    let line = [
+        task.id(),
+        &task.definition,
+        task.instance.as_deref().unwrap_or_default(),
+        &task.last_status,
+        &task.desired_status,
+        task.created_at.as_deref().unwrap_or_default(),
+        &task.group,
+        &task.launch_type,
+    ]
+    .join("\t");
+    let age = task.started_at.map(|at| age(now - at)).unwrap_or_default();
+    let shown = format!("{}  {}  {}  {age}", task.id(), task.definition, task.group);
+    Row { key: task.id().to_owned(), shown, line }
+}
+
+/// `5m`, `3h`, `12d`.
+fn age(seconds: i64) -> String {
+    match seconds.max(0) {
+        s if s < 60 => format!("{s}s"),
+        s if s < 3600 => format!("{}m", s / 60),
+        s if s < 86400 => format!("{}h", s / 3600),
+        s => format!("{}d", s / 86400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    /// A directory with an ecspresso.yml, and what becomes of `words` in it.
+    fn wanted(config: &str, variables: &[(&str, &str)], words: &[&str]) -> Result<Wanted, Failure> {
+        let directory = tempfile::tempdir().unwrap();
+        if !config.is_empty() {
+            std::fs::write(directory.path().join("ecspresso.yml"), config).unwrap();
+        }
+        let environment = Environment {
+            variables: variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            current_dir: directory.path().to_path_buf(),
+            home: Some(directory.path().to_path_buf()),
+        };
+        let options = Program::try_parse_from([&["program"], words].concat()).unwrap().options;
+        let ui = Ui::new(clap::ColorChoice::Never, 0, true);
+        let project = options.load(&environment, &ui)?;
+        options.wanted(project, &environment)
+    }
+
+    const PROJECT: &str = "region: eu-west-1\ncluster: of-project\nservice: web\n";
+
+    #[test]
+    fn flags_beat_the_environment_and_the_environment_beats_the_project() {
+        let variables = [("ECS_CLUSTER", "of-environment")];
+        let cluster = |variables: &[_], words: &[_]| {
+            wanted(PROJECT, variables, words).unwrap().selection.cluster.unwrap()
+        };
+        assert_eq!(cluster(&[], &[]), "of-project");
+        assert_eq!(cluster(&variables, &[]), "of-environment");
+        assert_eq!(cluster(&variables, &["--cluster", "of-flag"]), "of-flag");
+    }
+
+    #[test]
+    fn a_family_that_was_asked_for_need_not_be_of_the_projects_service() {
+        let selection = wanted(PROJECT, &[], &["--family", "batch"]).unwrap().selection;
+        assert_eq!((selection.service, selection.family.as_deref()), (None, Some("batch")));
+        let both = wanted(PROJECT, &[], &["--family", "web", "--service", "web"]).unwrap().selection;
+        assert_eq!((both.service.as_deref(), both.family.as_deref()), (Some("web"), Some("web")));
+    }
+
+    #[test]
+    fn an_arn_names_the_region_when_nothing_else_does() {
+        let arn = "arn:aws:ecs:ap-northeast-1:123456789012:task/prod/0123456789abcdef0123456789abcdef";
+        assert_eq!(wanted("", &[], &["--task", arn]).unwrap().region.as_deref(), Some("ap-northeast-1"));
+        let region = wanted(PROJECT, &[], &["--task", arn]).unwrap().region;
+        assert_eq!(region.as_deref(), Some("eu-west-1"));
+    }
+
+    #[test]
+    fn nothing_named_at_all_is_refused_before_aws_is_asked() {
+        let failure = wanted("", &[], &[]).unwrap_err();
+        assert!(failure.error().to_string().contains("no project here"), "{failure:?}");
+    }
+
+    #[test]
+    fn the_filter_gets_ecstas_line() {
+        let task = Task {
+            arn: "arn:aws:ecs:eu-west-1:1:task/prod/abc".into(),
+            definition: "web:7".into(),
+            group: "service:web".into(),
+            last_status: "RUNNING".into(),
+            desired_status: "RUNNING".into(),
+            launch_type: "FARGATE".into(),
+            created_at: Some("2023-11-14T22:13:20Z".into()),
+            started_at: Some(1_700_000_000),
+            ..Task::default()
+        };
+        assert_eq!(
+            row(&task, 1_700_007_200).line,
+            "abc\tweb:7\t\tRUNNING\tRUNNING\t2023-11-14T22:13:20Z\tservice:web\tFARGATE"
+        );
+        assert_eq!(row(&task, 1_700_007_200).shown, "abc  web:7  service:web  2h");
+    }
+}
