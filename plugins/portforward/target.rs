@@ -47,6 +47,7 @@ pub(crate) async fn choose(aws: &Aws, wish: &Wish) -> Result<Target, NoTarget> {
         region: aws.region().to_owned(),
         cluster: last_segment(&task.cluster_arn).to_owned(),
         service: wish.service.clone(),
+        family: last_segment(&task.definition).split(':').next().unwrap_or_default().to_owned(),
         task_arn: task.arn.clone(),
         task_id: last_segment(&task.arn).to_owned(),
         container: container.name.clone(),
