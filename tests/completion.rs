@@ -106,7 +106,8 @@ fn who_was_never_inspected_is_never_asked() {
 #[test]
 fn a_plugin_that_hangs_is_killed_with_its_children_and_offers_nothing() {
     let suite = suite();
-    assert_eq!(suite.tab(&["hangs", ""]), ":4\n");
+    let mut command = suite.ecsx(&["__complete", "hangs", ""]);
+    assert_eq!(said(command.env_remove("ECSX_COMPLETE_MS")).stdout, ":4\n");
     gone(&suite);
 }
 
@@ -196,6 +197,8 @@ impl Shell {
             command.env(name, value.unwrap());
         }
         command.env("PATH", path).env("PS1", PROMPT).env("HISTFILE", "/dev/null");
+        // Enough for scripts, and the one that hangs is not waited for long.
+        command.env("ECSX_COMPLETE_MS", "3000");
         let mut terminal = Terminal::start(&command);
         terminal.type_keys(&format!("{setup}\r"));
         terminal.wait_for("SET UP");

@@ -12,6 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use ecsx::plugin::env;
+
 /// How long a question may take and how much its answer may be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -19,8 +21,12 @@ pub(crate) struct Limits {
     pub(crate) bytes: u64,
 }
 
-/// For `__complete`: longer, and TAB feels broken.
-pub(crate) const COMPLETE: Limits = Limits { time: Duration::from_millis(800), bytes: 1 << 20 };
+/// For `__complete`: any longer, and TAB feels broken. Slow machines say otherwise.
+pub(crate) fn complete() -> Limits {
+    let said = std::env::var(env::COMPLETE_MS).ok().and_then(|said| said.parse().ok());
+    Limits { time: Duration::from_millis(said.unwrap_or(800)), bytes: 1 << 20 }
+}
+
 /// For `__ecsx describe`.
 pub(crate) const DESCRIBE: Limits = Limits { time: Duration::from_secs(2), bytes: 64 << 10 };
 /// For what a person waits for: `--help`, `__ecsx man`.

@@ -64,7 +64,7 @@ fn ask_plugin(suite: &Suite, chosen: &Chosen, words: &[OsString], current: &str)
     let mut arguments = vec![OsString::from("__complete")];
     arguments.extend_from_slice(&words[chosen.words..]);
     arguments.push(current.into());
-    match suite.ask(&chosen.name, &chosen.candidate.path, &arguments, ask::COMPLETE) {
+    match suite.ask(&chosen.name, &chosen.candidate.path, &arguments, ask::complete()) {
         Ok(answer) => Completion::parse(&String::from_utf8_lossy(&answer.stdout)),
         Err(_) => Completion::nothing(),
     }

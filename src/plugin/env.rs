@@ -45,3 +45,5 @@ pub const TABLE: [(&str, &str); 12] = [
 /// Where plugins under development are looked for: absolute directories, separated as in PATH.
 /// Read by the dispatcher.
 pub const PLUGINS: &str = "ECSX_PLUGINS";
+/// How long TAB waits for a plugin, in milliseconds, where 800 are too few. Read by the dispatcher.
+pub const COMPLETE_MS: &str = "ECSX_COMPLETE_MS";

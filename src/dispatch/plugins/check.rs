@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use ecsx::plugin::{Completion, exit};
 use ecsx::ui::Failure;
 
-use super::super::ask::{Answer, COMPLETE, Limits, READ};
+use super::super::ask::{Answer, Limits, READ, complete};
 use super::super::name::Name;
 use super::super::suite::Suite;
 use super::super::trust::{Refusal, check_file};
@@ -98,7 +98,7 @@ impl Subject<'_> {
     }
 
     fn completes(&self, words: &[&str]) -> Result<String, String> {
-        let answer = self.ask(&[&["__complete"], words].concat(), COMPLETE)?;
+        let answer = self.ask(&[&["__complete"], words].concat(), complete())?;
         let text = String::from_utf8(answer.stdout).map_err(|_| "did not answer in UTF-8".to_owned())?;
         if !answer.status.success() {
             return Err(format!("`__complete` ended with {}", answer.status));

@@ -1,0 +1,216 @@
+//! What an author does, following docs/plugins.md: new, check, install, TAB. And what the page
+//! says is what the code does.
+#![cfg(unix)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use ecsx::plugin::{env, exit};
+use serde_json::Value;
+use support::suite::{Suite, said};
+
+fn page() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plugins.md")).unwrap()
+}
+
+#[test]
+fn the_page_has_the_tables_of_the_code() {
+    let page = page();
+    for (name, meaning) in env::TABLE {
+        assert!(page.contains(&format!("| `{name}` | {meaning} |\n")), "{name}");
+    }
+    for (code, meaning) in exit::TABLE {
+        assert!(page.contains(&format!("| {code} | {meaning} |\n")), "{code}");
+    }
+}
+
+/// new, check, install, describe, TAB, help, remove; `build` makes the program of the directory.
+fn from_nothing_to_tab(suite: &Suite, language: &str, option: &str, build: impl Fn(&Path) -> String) {
+    let new = suite.run(&["plugin", "new", "shop-db", "--lang", language]);
+    assert_eq!(new.code, Some(0), "{}", new.stderr);
+    let program = build(&suite.path("ecsx-shop-db"));
+
+    let check = suite.run(&["plugin", "check", &program]);
+    assert_eq!(check.code, Some(0), "{}{}", check.stdout, check.stderr);
+    for part in ["file", "describe", "complete", "--help", "--version", "exit codes"] {
+        assert!(check.stdout.contains(&format!("ok    {part}")), "{}", check.stdout);
+    }
+
+    let install = suite.run(&["plugin", "install", &program]);
+    assert_eq!(install.code, Some(0), "{}", install.stderr);
+    let list: Vec<Value> =
+        serde_json::from_str(&suite.run(&["plugin", "list", "-o", "json"]).stdout).unwrap();
+    let entry = list.iter().find(|entry| entry["name"] == "shop-db").unwrap();
+    assert_eq!(entry["version"], "0.1.0");
+    assert_eq!(entry["summary"], "Say which task would be taken");
+    assert_eq!(entry["complete"], true);
+    assert_eq!(entry["origin"], "installed");
+
+    assert!(suite.tab(&["shop-d"]).starts_with("shop-db\tSay"));
+    assert!(suite.tab(&["shop", "db", &option[..3]]).contains(option));
+    assert!(suite.run(&["help", "shop", "db"]).stdout.contains(option));
+
+    // It does its work: ecsx target, as the options before and after the name say.
+    suite.program("suite/ecsx-target", "#!/bin/sh\necho \"{\\\"cluster\\\": \\\"$ECSX_CLUSTER\\\"}\"\n");
+    for words in [&["--cluster", "c", "shop", "db"][..], &["--cluster", "x", "shop", "db", "--cluster", "c"]]
+    {
+        let said = suite.run(words);
+        let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|_| panic!("{said:?}"));
+        assert_eq!(json["cluster"], "c", "{words:?}");
+    }
+
+    let removed = suite.run(&["plugin", "remove", "shop-db"]);
+    assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    assert_eq!(suite.run(&["shop-db"]).code, Some(127));
+    assert!(!suite.tab(&["shop"]).contains("shop"));
+}
+
+fn script(directory: &Path) -> String {
+    directory.join("ecsx-shop-db").display().to_string()
+}
+
+#[test]
+fn a_plugin_in_sh_from_nothing_to_tab() {
+    from_nothing_to_tab(&Suite::new(), "sh", "--format", script);
+}
+
+#[test]
+#[ignore = "needs python3"]
+fn a_plugin_in_python_from_nothing_to_tab() {
+    from_nothing_to_tab(&Suite::new(), "python", "--field", script);
+}
+
+#[test]
+#[ignore = "needs minutes: builds the crate anew"]
+fn a_plugin_in_rust_from_nothing_to_tab() {
+    from_nothing_to_tab(&Suite::new(), "rust", "--greeting", |directory| {
+        // The crate as it is here, and the versions that were built already.
+        let here = env!("CARGO_MANIFEST_DIR");
+        let manifest = fs::read_to_string(directory.join("Cargo.toml")).unwrap();
+        let manifest = manifest.replace("version = \"0.1\"", &format!("path = \"{here}\""));
+        fs::write(directory.join("Cargo.toml"), manifest).unwrap();
+        fs::copy(format!("{here}/Cargo.lock"), directory.join("Cargo.lock")).unwrap();
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--offline"]).current_dir(directory).env("CARGO_TARGET_DIR", &target);
+        let built = said(&mut cargo);
+        assert_eq!(built.code, Some(0), "{}", built.stderr);
+        target.join("debug/ecsx-shop-db").display().to_string()
+    });
+}
+
+#[test]
+fn a_new_plugin_replaces_nothing_and_takes_no_name_of_ecsx() {
+    let suite = Suite::new();
+    suite.program("ecsx-mine/work", "precious");
+    let said = suite.run(&["plugin", "new", "mine"]);
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert_eq!(fs::read_to_string(suite.path("ecsx-mine/work")).unwrap(), "precious");
+    for name in ["exec", "help", "../x", "A", "nul"] {
+        assert_eq!(suite.run(&["plugin", "new", name]).code, Some(2), "{name}");
+    }
+}
+
+#[test]
+fn installing_takes_no_name_of_ecsx_and_replaces_only_when_told() {
+    let suite = Suite::new();
+    let plugin = suite.plugin("here/ecsx-x").display().to_string();
+    let installed = suite.path(".local/share/ecsx/plugins/ecsx-x");
+    let said = suite.run(&["plugin", "install", &plugin]);
+    assert_eq!(said.code, Some(0));
+    assert!(said.stderr.contains("__ecsx describe"), "it says that it has no description: {}", said.stderr);
+    suite.program("here/ecsx-x", "#!/bin/sh\necho second\n");
+    assert_eq!(suite.run(&["plugin", "install", &plugin]).code, Some(1));
+    assert!(fs::read_to_string(&installed).unwrap().contains("here/ecsx-x"));
+    assert_eq!(suite.run(&["plugin", "install", "--force", "here"]).code, Some(0));
+    assert_eq!(suite.run(&["x"]).stdout, "second\n");
+    for bad in ["here/ecsx-exec", "here/ecsx-version", "here/other"] {
+        let bad = suite.plugin(bad).display().to_string();
+        assert_eq!(suite.run(&["plugin", "install", &bad]).code, Some(1), "{bad}");
+    }
+}
+
+#[test]
+fn only_what_was_installed_is_removed() {
+    let suite = Suite::new();
+    let plugin = suite.plugin("bin/ecsx-x");
+    let said = suite.run(&["plugin", "remove", "x"]);
+    assert_eq!(said.code, Some(1));
+    assert!(plugin.exists() && said.stderr.contains("bin/ecsx-x"), "{}", said.stderr);
+}
+
+#[test]
+fn check_finds_each_breach_of_the_contract() {
+    let suite = Suite::new();
+    let describe = |fields: &str| {
+        format!(
+            "#!/bin/sh\n[ \"$1\" = __ecsx ] && echo '{{\"schema\":1,\"name\":\"x\",\"version\":\"1\",\
+             \"summary\":\"s\"{fields}}}' && exit\n"
+        )
+    };
+    let rest = "case $1 in --help|--version) echo x;; __complete) echo :4;; *) exit 2;; esac\n";
+    let sound = format!("{}{rest}", describe(",\"complete\":true"));
+    for (program, about, complaint) in [
+        (sound.as_str(), "", ""),
+        ("#!/bin/sh\necho hi\n", "describe", "something else than the contract's JSON"),
+        ("#!/bin/sh\nexit 1\n", "describe", "does not describe itself"),
+        ("#!/bin/sh\nsleep 100\n", "describe", "was killed"),
+        (&sound.replace("\"name\":\"x\"", "\"name\":\"y\""), "describe", "says that its name is `y`"),
+        (&sound.replace("\"schema\":1", "\"schema\":2"), "describe", "schema 2"),
+        (&sound.replace("\"summary\":\"s\"", "\"summary\":\"\""), "describe", "one line of plain text"),
+        (&sound.replace("\"complete\"", "\"protocol\":[9],\"complete\""), "describe", "contract [9]"),
+        (&sound.replace("echo :4", "echo a"), "complete", "must be `:N`"),
+        (&sound.replace("echo :4", "printf 'a\\033b\\n:4\\n'"), "complete", "1 of 1 lines are no candidates"),
+        (&sound.replace("echo :4", "sleep 100"), "complete", "was killed"),
+        (&sound.replace("--help|", ""), "--help", "ended with"),
+        (&sound.replace("exit 2", "exit 3"), "exit codes", "it should with 2"),
+        (&sound.replace("*) exit 2", "*) echo no; exit 2"), "exit codes", "belongs on stderr"),
+    ] {
+        let program = suite.program("bin/ecsx-x", program);
+        let said = suite.run(&["plugin", "check", program.to_str().unwrap()]);
+        if about.is_empty() {
+            assert_eq!(said.code, Some(0), "{}", said.stdout);
+        } else {
+            let line = said.stdout.lines().find(|line| line.starts_with(&format!("FAIL  {about}")));
+            assert!(line.is_some_and(|line| line.contains(complaint)), "{complaint}: {}", said.stdout);
+            assert_eq!(said.code, Some(1));
+        }
+    }
+}
+
+#[test]
+fn the_examples_in_scripts_keep_the_contract() {
+    let suite = Suite::new();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let psql = suite.program("bin/ecsx-psql", fs::read(examples.join("ecsx-psql")).unwrap());
+    let check = suite.run(&["plugin", "check", psql.to_str().unwrap()]);
+    assert_eq!(check.code, Some(0), "{}", check.stdout);
+    suite.plugin("suite/ecsx-portforward");
+    assert_eq!(
+        suite.run(&["psql", "--host", "db.internal", "-d", "shop", "-c", "select 1"]).stdout,
+        "suite/ecsx-portforward <-L> <:db.internal:5432> <--> <psql> <-d> <shop> <-c> <select 1>\n"
+    );
+    assert_eq!(suite.run(&["psql"]).code, Some(2));
+}
+
+#[test]
+#[ignore = "needs python3"]
+fn the_example_in_python_shows_the_container_s_environment() {
+    let suite = Suite::new();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ecsx-env");
+    let env = suite.program("bin/ecsx-env", fs::read(example).unwrap());
+    let check = suite.run(&["plugin", "check", env.to_str().unwrap()]);
+    assert_eq!(check.code, Some(0), "{}", check.stdout);
+    suite.program("suite/ecsx-exec", "#!/bin/sh\nprintf 'B=2\\n2\\0A=1=1\\0'\n");
+    suite.program(
+        "suite/ecsx-target",
+        "#!/bin/sh\n[ \"$*\" = '__complete --service w' ] && printf 'web\\n:36\\n'\n",
+    );
+    assert_eq!(suite.run(&["env"]).stdout, "A=1=1\nB=2\n2\n");
+    assert_eq!(suite.run(&["env", "-o", "json", "B"]).stdout, "{\n  \"B\": \"2\\n2\"\n}\n");
+    assert_eq!(suite.run(&["plugin", "inspect", "env"]).code, Some(0));
+    assert_eq!(suite.tab(&["env", "--service", "w"]), "web\n:36\n");
+}
