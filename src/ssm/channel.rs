@@ -27,7 +27,9 @@ use self::start::Start;
 use super::body::{Acknowledgement, ChannelClosed, OpenDataChannel, Size, to_bytes};
 use super::crypt::Crypt;
 use super::handshake::CLIENT_VERSION;
-use super::wire::{Digest, FLAGS_ACKNOWLEDGE, Message, MessageId, MessageType, PayloadType};
+use super::wire::{
+    Digest, FLAGS_ACKNOWLEDGE, MAX_MESSAGE, Message, MessageId, MessageType, PayloadType, WireError,
+};
 
 /// Acknowledgements that may wait to be transmitted; past it the oldest is left to the peer's resending.
 const ACKNOWLEDGEMENTS: usize = 16 << 10;
@@ -237,6 +239,9 @@ impl Channel {
     }
 
     fn received_text(&mut self, text: &[u8]) {
+        if text.len() > MAX_MESSAGE {
+            return self.refuse(WireError::TooLong(text.len()).to_string());
+        }
         match serde_json::from_slice::<ChannelClosed>(text) {
             Ok(body) => self.received_service(&MessageType::from(body.message_type.as_str()), || body.output),
             Err(error) => self.refuse(format!("a text frame is no message: {error}")),

@@ -5,7 +5,7 @@
 mod frame;
 mod turns;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -36,7 +36,7 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Client {
     next_id: Option<StreamId>,
-    streams: HashMap<StreamId, Stream>,
+    streams: BTreeMap<StreamId, Stream>,
     turns: Turns,
     decoder: Decoder,
     events: VecDeque<Event>,
@@ -64,7 +64,7 @@ impl Client {
     pub fn new(now: Instant, keep_alive: bool) -> Self {
         Self {
             next_id: Some(FIRST_STREAM),
-            streams: HashMap::new(),
+            streams: BTreeMap::new(),
             turns: Turns::default(),
             decoder: Decoder::default(),
             events: VecDeque::new(),

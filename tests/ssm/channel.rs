@@ -554,6 +554,21 @@ fn an_application_that_fetches_nothing_is_not_fed_without_bound() {
 }
 
 #[test]
+fn nothing_grows_while_the_agent_is_silent() {
+    let mut driven = ready();
+    while let room @ 1.. = driven.channel.capacity() {
+        write(&mut driven, &vec![0; room]);
+    }
+    let mut sizes = Vec::new();
+    for minutes in [1, 60] {
+        driven.pass(Duration::from_secs(60 * minutes));
+        driven.take_sent();
+        sizes.push(format!("{:?}", driven.channel).len());
+    }
+    assert!(sizes[1] < sizes[0] + 1000, "{sizes:?}");
+}
+
+#[test]
 fn a_clock_that_goes_back_stands_still() {
     let mut driven = ready();
     driven.pass(Duration::from_secs(5));

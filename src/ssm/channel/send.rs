@@ -143,10 +143,9 @@ impl Sender {
 
     /// Lets the timers that have run out do so.
     pub(super) fn advance(&mut self, now: Instant) {
-        while let Some(&(ends, number)) = self.timers.first() {
-            if ends > now {
-                return;
-            }
+        while let Some(&(ends, number)) = self.timers.first()
+            && ends <= now
+        {
             self.return_to_waiting(number);
             if let Some(Some(recorded)) = self.slot(number) {
                 recorded.timeouts = recorded.timeouts.saturating_add(1);
@@ -155,6 +154,8 @@ impl Sender {
             }
             self.window.timed_out();
         }
+        // Also drops what is outdated from the list, which acknowledgements may never do.
+        self.find_overtaken(now);
     }
 
     /// The connection is gone, and with it perhaps all that was in flight.

@@ -5,7 +5,7 @@
 //! stream that has been served stays in the circle until its next turn even if it fell silent,
 //! so that nobody gains by falling silent between any two frames.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use super::StreamId;
 
@@ -14,9 +14,9 @@ pub(super) struct Turns {
     fresh: VecDeque<StreamId>,
     circle: VecDeque<StreamId>,
     /// Streams in either list.
-    listed: HashSet<StreamId>,
+    listed: BTreeSet<StreamId>,
     /// Listed streams that have something to say.
-    wanting: HashSet<StreamId>,
+    wanting: BTreeSet<StreamId>,
     /// Whether the last one served was fresh.
     served_fresh: bool,
 }
