@@ -3,6 +3,7 @@
 //! A real `ecsx portforward` in a real ecspresso project reaches a real TCP service; only AWS is
 //! pretended. What is shown is also checked.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BufMut;
+use ecsx::ui::Failure;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -33,48 +35,55 @@ const TASK: &str =
     "{\"family\": \"web\", \"containerDefinitions\": [{\"name\": \"app\"}, {\"name\": \"sidecar\"}]}\n";
 
 /// Shows the main job.
-pub(crate) async fn demo() -> Result<u8, String> {
-    match tokio::time::timeout(PATIENCE * 2, show()).await {
-        Ok(shown) => shown.map(|()| 0),
-        Err(_) => Err("the demo stands still; please report this".to_owned()),
+pub(crate) async fn demo() -> Result<u8, Failure> {
+    let sandbox = serve::start(&Options { port: 0, fixture: None, fault: None }).await?;
+    match tokio::time::timeout(PATIENCE * 2, show(&sandbox)).await {
+        Ok(shown) => shown.map(|()| 0).map_err(Failure::new),
+        Err(_) => Err(Failure::new("the demo stands still").hint("please report this")),
     }
 }
 
-async fn show() -> Result<(), String> {
-    let sandbox = serve::start(&Options { port: 0, fixture: None, fault: None }).await?;
+async fn show(sandbox: &Arc<Sandbox>) -> Result<(), String> {
     let service = service().await.map_err(|error| format!("cannot listen on 127.0.0.1: {error}"))?;
     sandbox.world().names.insert("db.internal:5432".to_owned(), service.to_string());
     let project = Project::write().map_err(|error| format!("cannot write a project: {error}"))?;
-
-    println!(
-        "A pretend AWS is up on 127.0.0.1:{}, with an ECS service \"web\" in a cluster \"demo\".",
+    let config: String = CONFIG.lines().take(3).map(|line| format!("  {line}\n")).collect();
+    say(&format!(
+        "A pretend AWS is up on 127.0.0.1:{}, with an ECS service \"web\" in a cluster \"demo\".\n\
+         A database listens at db.internal:5432, which only its tasks can reach.\n\n\
+         $ cat ecspresso.yml\n{config}\n\
+         $ ecsx portforward -L 0:db.internal:5432",
         sandbox.port
-    );
-    println!("A database listens at db.internal:5432, which only its tasks can reach.");
-    println!();
-    println!("$ cat ecspresso.yml");
-    CONFIG.lines().take(3).for_each(|line| println!("{line}"));
-    println!();
-    println!("$ ecsx portforward -L 0:db.internal:5432");
+    ));
+
     let started = Instant::now();
-    let (mut forward, port) = portforward(&sandbox, &project.0).await?;
-    println!();
-    println!("Ready after {} ms. Now a client connects to 127.0.0.1:{port}:", started.elapsed().as_millis());
+    let (mut forward, port) = portforward(sandbox, &project.0).await?;
+    say(&format!(
+        "\nReady after {} ms. Now a client connects to 127.0.0.1:{port}:",
+        started.elapsed().as_millis()
+    ));
     let answer = exchange(port).await.map_err(|error| format!("through the tunnel: {error}"))?;
-    println!("  it asks \"who is there?\", and the database answers \"{}\"", answer.greeting);
-    let rate = (2 * BYTES) as f64 / 1e6 / answer.took.as_secs_f64();
-    println!("  it sends {} kB and gets them back: SHA-256 equal, {rate:.0} MB/s", BYTES / 1000);
-    println!("{}", end(&sandbox, &mut forward).await?);
-    println!();
-    println!("The same with your own account, where an ecspresso.yml is (or with --cluster and --service):");
-    println!();
-    println!("  ecsx portforward -L 15432:YOUR-DATABASE-HOST:5432");
-    println!("  psql -h localhost -p 15432");
-    println!();
-    println!(
-        "The service needs --enable-execute-command. `ecsx sandbox run -- SHELL` lets you try more here."
+    say(&format!(
+        "  it asks \"who is there?\" and hears \"{}\"\n  \
+         it sends {} kB and gets them back, SHA-256 equal, in {} ms",
+        answer.greeting,
+        BYTES / 1000,
+        answer.took.as_millis()
+    ));
+    say(end(sandbox, &mut forward).await?);
+    say(
+        "\nThe same with your own account, where an ecspresso.yml is (or with --cluster and --service):\n\n  \
+         ecsx portforward -L 15432:YOUR-DATABASE-HOST:5432\n  \
+         psql -h localhost -p 15432\n\n\
+         The service must run with execute-command enabled. More to try without an account:\n\n  \
+         ecsx sandbox run -- sh",
     );
     Ok(())
+}
+
+/// Some lines of the show. Who does not look any more misses nothing.
+fn say(lines: &str) {
+    let _ = writeln!(std::io::stdout(), "{lines}");
 }
 
 /// An ecspresso project in a directory of its own, gone when dropped.

@@ -3,14 +3,15 @@
 use std::ffi::OsString;
 
 use ecsx::plugin::exit;
+use ecsx::ui::Failure;
 
 use crate::Options;
 use crate::serve::{self, UNSET};
 
 /// Runs the command; its exit code is the result, 128 and its signal if one ended it.
-pub(crate) async fn run(options: &Options, command: &[OsString]) -> Result<u8, String> {
+pub(crate) async fn run(options: &Options, command: &[OsString]) -> Result<u8, Failure> {
     let Some((program, arguments)) = command.split_first() else {
-        return Err("no command".to_owned());
+        return Err(Failure::new("no command").code(exit::USAGE));
     };
     let sandbox = serve::start(options).await?;
     let mut command = tokio::process::Command::new(program);
@@ -22,13 +23,11 @@ pub(crate) async fn run(options: &Options, command: &[OsString]) -> Result<u8, S
     let ignored = tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
     let status = command.status().await;
     ignored.abort();
-    match status {
-        Ok(status) => Ok(code(status)),
-        Err(error) => {
-            eprintln!("ecsx sandbox: cannot run {}: {error}", program.display());
-            Ok(if error.kind() == std::io::ErrorKind::NotFound { exit::NOT_FOUND } else { exit::CANNOT_RUN })
-        }
-    }
+    status.map(code).map_err(|error| {
+        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        let code = if missing { exit::NOT_FOUND } else { exit::CANNOT_RUN };
+        Failure::because(format!("cannot run {}", program.display()), error).code(code)
+    })
 }
 
 /// An exit status as shells have it.

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use ecsx::plugin::exit;
+use ecsx::ui::Failure;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
@@ -14,22 +16,23 @@ use crate::{Options, Output, http};
 pub(crate) const UNSET: &[&str] = &["AWS_PROFILE", "AWS_SESSION_TOKEN"];
 
 /// Starts a sandbox; it runs as long as the runtime does.
-pub(crate) async fn start(options: &Options) -> Result<Arc<Sandbox>, String> {
-    let mut fixture = Fixture::read(options.fixture.as_deref())?;
+pub(crate) async fn start(options: &Options) -> Result<Arc<Sandbox>, Failure> {
+    let mut fixture = Fixture::read(options.fixture.as_deref()).map_err(Failure::new)?;
     if let Some(fault) = &options.fault {
-        fixture.faults = serde_json::from_str(fault).map_err(|error| format!("--fault: {error}"))?;
+        let wrong = |error| Failure::because("--fault cannot be understood", error).code(exit::USAGE);
+        fixture.faults = serde_json::from_str(fault).map_err(wrong)?;
     }
     let listener = TcpListener::bind(("127.0.0.1", options.port)).await;
-    let listener =
-        listener.map_err(|error| format!("cannot listen on 127.0.0.1:{}: {error}", options.port))?;
-    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    let bound = listener.and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+    let (port, listener) = bound
+        .map_err(|error| Failure::because(format!("cannot listen on 127.0.0.1:{}", options.port), error))?;
     let sandbox = Sandbox::new(port, fixture);
     tokio::spawn(http::serve(listener, sandbox.clone()));
     Ok(sandbox)
 }
 
 /// Serves until interrupted.
-pub(crate) async fn serve(options: &Options, output: Output) -> Result<u8, String> {
+pub(crate) async fn serve(options: &Options, output: Output) -> Result<u8, Failure> {
     let sandbox = start(options).await?;
     let text = match output {
         Output::Sh => shell(&sandbox),
@@ -40,7 +43,8 @@ pub(crate) async fn serve(options: &Options, output: Output) -> Result<u8, Strin
         .to_string(),
     };
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|error| format!("stdout: {error}"))?;
+    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    written.map_err(|error| Failure::because("cannot write to stdout", error))?;
     drop(stdout);
     interrupted().await;
     Ok(0)

@@ -13,8 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::Child;
 
-/// The hidden subcommand that [`on_terminal`] is.
-pub(crate) const SUBCOMMAND: &str = "__on-terminal";
+/// First argument of a process that is to be [`on_terminal`].
+const ON_TERMINAL: &str = "__on-terminal";
 
 /// A running command and its terminal.
 pub(super) struct Terminal {
@@ -53,7 +53,7 @@ impl Terminal {
         // A new session and its controlling terminal can only be made in the child, and only by
         // safe code there: this very program again, which then becomes the command.
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(SUBCOMMAND).arg(found).arg(program).args(arguments);
+        command.arg(ON_TERMINAL).arg(found).arg(program).args(arguments);
         command.stdin(Stdio::from(slave.try_clone()?)).stdout(Stdio::from(slave.try_clone()?)).stderr(slave);
         command.env("TERM", "xterm-256color");
         if std::env::var_os("LANG").is_none_or(|lang| lang.is_empty()) {
@@ -91,6 +91,11 @@ impl Keyboard {
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(bytes).await
     }
+}
+
+/// What [`on_terminal`] is to become, if this process was started for that.
+pub(crate) fn words(mut arguments: impl Iterator<Item = OsString>) -> Option<Vec<OsString>> {
+    (arguments.nth(1)? == ON_TERMINAL).then(|| arguments.collect())
 }
 
 /// Becomes a command whose controlling terminal is our stdin: `PATH NAME ARGUMENT…`.

@@ -38,9 +38,13 @@ pub(super) fn call(
                 Some("History") => false,
                 _ => return Err(ApiError::new("ValidationException", "State must be Active or History.")),
             };
+            let owner = format!("arn:aws:iam::{}:user/sandbox", sandbox.world().account);
             let sessions = sandbox.sessions();
-            let sessions =
-                sessions.values().filter(|it| it.is_over() != active).map(|it| describe(it)).collect();
+            let sessions = sessions
+                .values()
+                .filter(|it| it.is_over() != active)
+                .map(|it| describe(it, &owner))
+                .collect();
             let request = json!({"maxResults": body["MaxResults"], "nextToken": body["NextToken"]});
             let (sessions, next) = page(sandbox, &request, 100, sessions)?;
             Ok(json!({"Sessions": sessions, "NextToken": next}))
@@ -55,11 +59,11 @@ fn session(sandbox: &Sandbox, body: &Value) -> Result<std::sync::Arc<Session>, A
     sandbox.sessions().get(id).cloned().ok_or_else(missing)
 }
 
-fn describe(session: &Session) -> Value {
+fn describe(session: &Session, owner: &str) -> Value {
     let status = if session.is_over() { "Terminated" } else { "Connected" };
     json!({
         "SessionId": session.id, "Target": session.target, "Status": status, "StartDate": date(session.started),
-        "DocumentName": session.document.name(), "Owner": "arn:aws:iam::123456789012:user/sandbox",
+        "DocumentName": session.document.name(), "Owner": owner,
         "MaxSessionDuration": "20",
     })
 }
