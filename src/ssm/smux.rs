@@ -1,6 +1,12 @@
 //! smux version 1, client side: many streams over one byte stream (protocol.md 7.4, 7.5).
 //!
 //! There is no per-stream flow control and no half-close: FIN ends both directions.
+//!
+//! An agent whose WebSocket breaks between taking a message and acknowledging it takes the same
+//! message again when it is repeated (measured: agent 3.3.1142, `handleStreamDataMessage`). If
+//! the message holds whole frames, the destination gets their bytes twice and nobody notices. In
+//! the middle of a frame longer than a message it makes a header of what is payload: the agent
+//! gives the session up, and the connections are reset. So bulk is sent in such frames.
 
 mod frame;
 mod turns;
@@ -159,7 +165,8 @@ impl Client {
     }
 
     /// The next at most `limit` bytes to write to the session, streams taking turns: whole frames,
-    /// so that no stream waits for the rest of another's.
+    /// so that no stream waits for the rest of another's. A `limit` of two messages keeps bulk
+    /// out of frames that fit into one.
     pub fn poll_transmit(&mut self, now: Instant, limit: usize) -> Option<Bytes> {
         if self.broken {
             return None;
@@ -180,8 +187,12 @@ impl Client {
             let Some(stream) = self.streams.get_mut(&id) else { continue };
             if stream.transmit(id, &mut out, limit) {
                 self.streams.remove(&id);
-            } else {
-                self.turns.served(id, stream.has_something_to_say());
+                continue;
+            }
+            let more = stream.has_something_to_say();
+            self.turns.served(id, more);
+            if more {
+                break;
             }
         }
         (!out.is_empty()).then(|| out.freeze())
@@ -208,8 +219,11 @@ impl Stream {
             self.opened = true;
             frame::put_header(out, Command::Syn, 0, id);
         }
-        let room = limit.saturating_sub(out.len() + HEADER).min(frame::LARGEST);
-        let mut length = room.min(self.queued);
+        let room = limit.saturating_sub(out.len() + HEADER);
+        // What does not fit into this payload but into two goes in two halves: no short frame at its end.
+        let halves = self.queued > room && self.queued < 2 * room;
+        let length = if halves { self.queued.div_ceil(2) } else { room.min(self.queued) };
+        let mut length = length.min(frame::LARGEST);
         if length > 0 {
             frame::put_header(out, Command::Psh, length as u16, id);
             self.queued -= length;

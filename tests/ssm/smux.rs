@@ -137,6 +137,33 @@ fn a_frame_never_spans_payloads() {
     }
 }
 
+/// Amazon's agent takes a message twice when its WebSocket breaks before the acknowledgement.
+#[test]
+fn a_message_of_bulk_that_is_taken_twice_breaks_the_session_instead_of_doubling_bytes() {
+    for length in [2100, 3000, 4079, 4080, 4081, 16 << 10, 100_000] {
+        let mut client = client();
+        client.open();
+        client.write(3, vec![b'x'; length].into());
+        let mut messages = Vec::new();
+        while client.wants_transmit() {
+            // The session cuts each write anew.
+            messages.extend(transmit(&mut client, 2048).chunks(1024).map(<[u8]>::to_vec));
+        }
+        for twice in 0..messages.len() {
+            let mut other = Client::new(Instant::now(), false);
+            other.open();
+            for (number, message) in messages.iter().enumerate() {
+                for _ in 0..1 + usize::from(number == twice) {
+                    other.receive(message.clone().into());
+                }
+            }
+            other.receive(Bytes::from_static(&[1, 3, 0, 0, 0, 0, 0, 0]));
+            let events = events(&mut other);
+            assert!(matches!(events.last(), Some(Event::Broken(_))), "message {twice} of {length} bytes");
+        }
+    }
+}
+
 #[test]
 fn a_small_write_and_a_new_stream_are_not_behind_bulk() {
     let mut client = client();

@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::ecs::Cloud;
 use crate::session::{Event, Session, SessionError};
+use crate::ssm::channel::PAYLOAD_SIZE;
 use crate::ssm::smux::{self, StreamId};
 
 use super::connection::{self, Backlog, CHUNK, Connection, Local};
@@ -18,8 +19,9 @@ use super::line::{Accepted, Line, stopped};
 use super::serve::{End, Place, Trouble};
 use super::status::Status;
 
-/// Bytes written to the session at once: one message of the data channel.
-const PIECE: usize = 1024;
+/// Bytes written to the session at once: two messages of the data channel, lest bulk go in
+/// frames that an agent may take twice unnoticed (see [`smux`]).
+const PIECE: usize = 2 * PAYLOAD_SIZE;
 /// Local input taken before the session is heard again.
 const BATCH: usize = 32;
 /// Backlog of a client that has the session for itself, from which on its server waits.

@@ -94,10 +94,12 @@ impl Sender {
         self.slots.push_back(Some(Recorded { frame, since: now, transmitted: 0, timeouts: 0, flight: None }));
     }
 
-    /// Payload bytes that fit the window now: none, or at least one whole payload.
+    /// Payload bytes that fit the window now: none, or at least two whole payloads, so that what
+    /// should not fit into one message ([`crate::ssm::smux`] tells why) can be written at once.
     pub(super) fn capacity(&self) -> usize {
         let free = self.window.size().saturating_sub(self.bytes);
-        free / (self.payload_size + HEADER) * self.payload_size
+        let payloads = free / (self.payload_size + HEADER);
+        if payloads < 2 { 0 } else { payloads * self.payload_size }
     }
 
     /// The peer has message `number`.
