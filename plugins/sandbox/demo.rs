@@ -28,11 +28,10 @@ const BYTES: usize = 300_000;
 /// How long any step may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const CONFIG: &str = "region: us-east-1\ncluster: demo\nservice: web\n\
+const CONFIG: &str = "region: us-east-1\ncluster: demo\nservice: worker\n\
                       service_definition: ecs-service-def.json\ntask_definition: ecs-task-def.json\n";
-const SERVICE: &str = "{\"desiredCount\": 2, \"enableExecuteCommand\": true}\n";
-const TASK: &str =
-    "{\"family\": \"web\", \"containerDefinitions\": [{\"name\": \"app\"}, {\"name\": \"sidecar\"}]}\n";
+const SERVICE: &str = "{\"desiredCount\": 1, \"enableExecuteCommand\": true}\n";
+const TASK: &str = "{\"family\": \"worker\", \"containerDefinitions\": [{\"name\": \"worker\"}]}\n";
 
 /// Shows the main job.
 pub(crate) async fn demo() -> Result<u8, Failure> {
@@ -49,7 +48,7 @@ async fn show(sandbox: &Arc<Sandbox>) -> Result<(), String> {
     let project = Project::write().map_err(|error| format!("cannot write a project: {error}"))?;
     let config: String = CONFIG.lines().take(3).map(|line| format!("  {line}\n")).collect();
     say(&format!(
-        "A pretend AWS is up on 127.0.0.1:{}, with an ECS service \"web\" in a cluster \"demo\".\n\
+        "A pretend AWS is up on 127.0.0.1:{}, with an ECS service \"worker\" in a cluster \"demo\".\n\
          A database listens at db.internal:5432, which only its tasks can reach.\n\n\
          $ cat ecspresso.yml\n{config}\n\
          $ ecsx portforward -L 0:db.internal:5432",
