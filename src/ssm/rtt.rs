@@ -8,6 +8,9 @@ const INITIAL_RTT: f64 = 100e6;
 const INITIAL_RTO: Duration = Duration::from_millis(200);
 const LARGEST_RTO: f64 = 1e9;
 const GRANULARITY: f64 = 10e6;
+/// Nothing is repeated sooner: Amazon's ends look for what is due every 100 ms, and a busy agent
+/// is often late by more than [`GRANULARITY`]. A repeat that was not needed costs the window.
+const SOONEST_REPEAT: Duration = Duration::from_millis(100);
 /// Repeats of one message are never further apart than this.
 const LARGEST_REPEAT: Duration = Duration::from_secs(4);
 
@@ -45,7 +48,7 @@ impl Rtt {
     /// How long to wait for the acknowledgement of a message that has timed out `times` times.
     pub fn wait(&self, times: u32) -> Duration {
         let doublings = times.max(self.backoff).min(8);
-        (self.timeout * (1 << doublings)).min(LARGEST_REPEAT)
+        (self.timeout.max(SOONEST_REPEAT) * (1 << doublings)).min(LARGEST_REPEAT)
     }
 
     /// The smoothed round-trip time.

@@ -30,3 +30,14 @@ fn repeats_are_spaced_exponentially_up_to_seconds_until_a_sample_comes() {
     rtt.sample(Duration::from_millis(100));
     assert_eq!(rtt.wait(0), Duration::from_millis(110));
 }
+
+#[test]
+fn nothing_is_repeated_before_a_peer_looks_at_its_timers() {
+    let mut rtt = Rtt::default();
+    for _ in 0..100 {
+        rtt.sample(Duration::from_millis(2));
+    }
+    assert!(rtt.timeout() < Duration::from_millis(20), "as Amazon reckons it");
+    assert_eq!(rtt.wait(0), Duration::from_millis(100), "an agent that is late once is not a loss");
+    assert_eq!(rtt.wait(1), Duration::from_millis(200));
+}
