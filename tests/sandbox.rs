@@ -156,18 +156,22 @@ fn keys_and_regions_are_looked_at() {
     assert_eq!(call("")["__type"], "MissingAuthenticationTokenException");
     assert_eq!(call("AKIAOTHER/20260101/us-east-1")["__type"], "UnrecognizedClientException");
     assert_eq!(call("ASIAEXPIRED/20260101/us-east-1")["__type"], "ExpiredTokenException");
-    assert_eq!(call("AKIAECSXSANDBOX00000/20260101/eu-west-1")["failures"][0]["reason"], "MISSING");
+    assert_eq!(call(&format!("{}/20260101/eu-west-1", sandbox.key()))["failures"][0]["reason"], "MISSING");
+}
+
+#[test]
+fn web_pages_are_kept_out() {
+    let sandbox = Sandbox::start();
+    let (status, _) = sandbox.http("GET", "/_sandbox/state", &[("Origin", "http://127.0.0.1")], "");
+    assert_eq!(status, 403);
 }
 
 #[test]
 fn sts_speaks_xml() {
     let sandbox = Sandbox::start();
-    let signed = (
-        "Authorization",
-        "AWS4-HMAC-SHA256 Credential=AKIAECSXSANDBOX00000/20260101/us-east-1/sts/aws4_request",
-    );
-    let (status, answer) =
-        sandbox.http("POST", "/", &[signed], "Action=GetCallerIdentity&Version=2011-06-15");
+    let signed = format!("AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/sts/aws4_request", sandbox.key());
+    let form = "Action=GetCallerIdentity&Version=2011-06-15";
+    let (status, answer) = sandbox.http("POST", "/", &[("Authorization", &signed)], form);
     assert_eq!(status, 200);
     assert!(answer.contains("<Account>123456789012</Account>"), "{answer}");
 }
@@ -218,7 +222,7 @@ fn a_world_of_ones_own_is_read_from_yaml() {
         "region: eu-west-1\nclusters:\n  - name: a_b\n    services:\n      - {name: s, tasks: 3, containers: [c]}\n",
     );
     assert!(sandbox.env.contains(&("AWS_REGION".to_owned(), "eu-west-1".to_owned())));
-    let scope = "AKIAECSXSANDBOX00000/20260101/eu-west-1";
+    let scope = &format!("{}/20260101/eu-west-1", sandbox.key());
     let body =
         json!({"Target": target(&sandbox, "service:s"), "DocumentName": "AWS-StartPortForwardingSession"});
     let (status, answer) = sandbox.api_as(scope, "AmazonSSM.StartSession", &body);

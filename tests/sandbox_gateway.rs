@@ -312,6 +312,24 @@ fn keys_reach_the_command_as_signals() {
 
 #[cfg(unix)]
 #[test]
+fn a_command_dies_with_its_session() {
+    let sandbox = Sandbox::start();
+    let session =
+        start(&sandbox, "demo", "exec", json!("sh -c 'trap \"\" HUP; echo pid $$; exec sleep 600'"));
+    let mut client = Client::open(&session);
+    let (output, _) = client.output("\n");
+    let pid = output.trim().strip_prefix("pid ").unwrap().to_owned();
+    sandbox.api("AmazonSSM.TerminateSession", json!({"SessionId": session["SessionId"]}));
+    assert_eq!(client.output("").1.as_deref(), Some(""));
+    let alive = || {
+        let mut probe = std::process::Command::new("sh");
+        probe.args(["-c", "kill -0 \"$0\" 2>/dev/null", &pid]).status().unwrap().success()
+    };
+    sandbox.wait_for("the command to die", |_| !alive());
+}
+
+#[cfg(unix)]
+#[test]
 fn no_shell_reads_a_command_and_one_that_is_not_there_is_said() {
     let sandbox = Sandbox::start();
     let mut client = Client::open(&start(&sandbox, "demo", "exec", json!("echo $HOME && 'a  b' \"c\\d\"")));

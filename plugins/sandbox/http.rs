@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, ORIGIN};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -44,6 +44,10 @@ async fn connection(stream: TcpStream, sandbox: Arc<Sandbox>) {
 }
 
 async fn answer(sandbox: Arc<Sandbox>, mut request: Request<Incoming>) -> io::Result<Reply> {
+    // Only browsers say where they come from: a web page has no business here.
+    if request.headers().contains_key(ORIGIN) {
+        return Ok(status(StatusCode::FORBIDDEN));
+    }
     let path = request.uri().path().to_owned();
     let admin = path.strip_prefix("/_sandbox/");
     let outage = sandbox.outage().is_some_and(|until| Instant::now() < until);

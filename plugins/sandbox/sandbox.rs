@@ -11,9 +11,7 @@ use crate::faults::Faults;
 use crate::session::{Document, Session, Ticket, count};
 use crate::world::{Cluster, Container, Fixture, Task, World};
 
-/// The only key that the sandbox takes.
-pub(crate) const ACCESS_KEY_ID: &str = "AKIAECSXSANDBOX00000";
-/// Its secret, which is none.
+/// The secret of the sandbox's key, which is none: the key's id is, for API calls are not verified.
 pub(crate) const SECRET_ACCESS_KEY: &str = "sandbox";
 
 /// Frames that wait between gateway and agent. The agent stops reading its sources beyond.
@@ -30,6 +28,8 @@ struct DataKey {
 pub(crate) struct Sandbox {
     /// The port it listens on.
     pub(crate) port: u16,
+    /// The only key it takes. Another user of this machine cannot guess it, and so cannot run commands as this one.
+    pub(crate) access_key_id: String,
     world: Mutex<World>,
     faults: Mutex<Faults>,
     sessions: Mutex<BTreeMap<String, Arc<Session>>>,
@@ -46,6 +46,7 @@ impl Sandbox {
         let faults = std::mem::take(&mut fixture.faults);
         Arc::new_cyclic(|itself| Self {
             port,
+            access_key_id: format!("AKIA{}", random_hex()[..16].to_uppercase()),
             world: Mutex::new(World::new(fixture)),
             faults: Mutex::new(faults),
             sessions: Mutex::default(),
@@ -87,7 +88,7 @@ impl Sandbox {
         let region = self.world().region.clone();
         vec![
             ("AWS_ENDPOINT_URL", self.endpoint()),
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
+            ("AWS_ACCESS_KEY_ID", self.access_key_id.clone()),
             ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
             ("AWS_REGION", region.clone()),
             ("AWS_DEFAULT_REGION", region),

@@ -123,7 +123,12 @@ impl Sandbox {
 
     /// One call of the JSON APIs, signed well enough for the sandbox: status and body.
     pub(crate) fn api(&self, target: &str, body: Value) -> (u16, Value) {
-        self.api_as("AKIAECSXSANDBOX00000/20260101/us-east-1", target, &body)
+        self.api_as(&format!("{}/20260101/us-east-1", self.key()), target, &body)
+    }
+
+    /// The only key id that the sandbox takes.
+    pub(crate) fn key(&self) -> &str {
+        &self.env.iter().find(|(name, _)| name == "AWS_ACCESS_KEY_ID").unwrap().1
     }
 
     /// The same with another `KEY/DATE/REGION`; empty for an unsigned call.

@@ -82,7 +82,8 @@ pub(super) async fn serve(link: &mut Link, destination: &Destination<'_>, keep_a
     let session = link.session.clone();
     let accept = accept(destination, &session, accepting, sender, bucket.clone());
     tokio::pin!(accept);
-    let mut nops = tokio::time::interval(Duration::from_secs(10));
+    let nop = Duration::from_secs(10);
+    let mut nops = tokio::time::interval_at(tokio::time::Instant::now() + nop, nop);
     let mut checks = tokio::time::interval(Duration::from_secs(30));
     let mut heard = true;
     loop {

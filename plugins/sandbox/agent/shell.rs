@@ -30,13 +30,11 @@ pub(super) async fn serve(link: &mut Link, command: &str) -> End {
         Ok(words) => words,
         Err(error) => return failed(link, error).await,
     };
-    let (mut terminal, screen, keyboard) = match Terminal::start(&words) {
+    let (terminal, screen, keyboard) = match Terminal::start(&words) {
         Ok(started) => started,
         Err(error) => return failed(link, &error).await,
     };
-    let end = relay(link, &terminal, screen, keyboard).await;
-    terminal.kill();
-    end
+    relay(link, &terminal, screen, keyboard).await
 }
 
 async fn relay(link: &mut Link, terminal: &Terminal, mut screen: Screen, mut keyboard: Keyboard) -> End {

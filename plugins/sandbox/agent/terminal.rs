@@ -19,7 +19,7 @@ const ON_TERMINAL: &str = "__on-terminal";
 /// A running command and its terminal.
 pub(super) struct Terminal {
     master: OwnedFd,
-    child: Child,
+    _child: Child,
 }
 
 /// The end of a terminal that a person would sit at.
@@ -59,22 +59,19 @@ impl Terminal {
         if std::env::var_os("LANG").is_none_or(|lang| lang.is_empty()) {
             command.env("LANG", "C.UTF-8");
         }
-        let child = tokio::process::Command::from(command).spawn()?;
+        // Whatever ends a session, the command itself is killed then, and only it: what it has
+        // started gets the terminal's hangup.
+        let child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
         // A pty's master reads and writes as pipes do; tokio has no type of its own for it.
         let screen = pipe::Receiver::from_owned_fd_unchecked(master.try_clone()?)?;
         let keyboard = pipe::Sender::from_owned_fd_unchecked(master.try_clone()?)?;
-        Ok((Self { master, child }, Screen(screen), Keyboard(keyboard)))
+        Ok((Self { master, _child: child }, Screen(screen), Keyboard(keyboard)))
     }
 
     pub(super) fn resize(&self, cols: u32, rows: u32) {
         let size = Winsize { ws_col: cols as u16, ws_row: rows as u16, ws_xpixel: 0, ws_ypixel: 0 };
         // A terminal that is gone has no size.
         let _ = rustix::termios::tcsetwinsize(&self.master, size);
-    }
-
-    /// SIGKILL to the command itself; what it has started gets the terminal's hangup.
-    pub(super) fn kill(&mut self) {
-        let _ = self.child.start_kill();
     }
 }
 

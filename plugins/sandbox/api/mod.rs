@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::sandbox::{ACCESS_KEY_ID, Sandbox};
+use crate::sandbox::Sandbox;
 
 /// An error in AWS' shape.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(crate) async fn call(
         Some(target) => target.split_once('.').unwrap_or((target, "")),
         None => ("sts", sts::operation(body)),
     };
-    let result = match fault(sandbox, operation).await.and_then(|()| caller(authorization)) {
+    let result = match fault(sandbox, operation).await.and_then(|()| caller(sandbox, authorization)) {
         Err(error) => Err(error),
         Ok(caller) => match service {
             "sts" => return sts::answer(sandbox, operation),
@@ -90,7 +90,7 @@ async fn fault(sandbox: &Sandbox, operation: &str) -> Result<(), ApiError> {
 }
 
 /// Reads who signed. Signatures of API calls are not verified, keys and regions are looked at.
-fn caller(authorization: Option<&str>) -> Result<Caller, ApiError> {
+fn caller(sandbox: &Sandbox, authorization: Option<&str>) -> Result<Caller, ApiError> {
     let Some(authorization) = authorization else {
         return Err(ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token"));
     };
@@ -98,7 +98,7 @@ fn caller(authorization: Option<&str>) -> Result<Caller, ApiError> {
     let mut scope = credential.unwrap_or_default().split('/');
     let (key, region) = (scope.next().unwrap_or_default(), scope.nth(1).unwrap_or_default());
     match key {
-        ACCESS_KEY_ID => Ok(Caller { region: region.to_owned() }),
+        key if key == sandbox.access_key_id => Ok(Caller { region: region.to_owned() }),
         key if key.contains("EXPIRED") => Err(ApiError::new(
             "ExpiredTokenException",
             "The security token included in the request is expired",
