@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 
 use clap::{Parser, ValueEnum};
-use ecsx::plugin::{Globals, exit};
+use ecsx::plugin::exit;
+use ecsx::resolve::Options;
 use ecsx::session::forward::{Bind, Destination, FORMS, Spec};
 use ecsx::ui::Failure;
 
@@ -44,18 +45,6 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "address")]
     public: bool,
 
-    /// Task: id, the beginning of one, or ARN
-    #[arg(long, visible_alias = "id", value_name = "TASK")]
-    pub(crate) task: Option<String>,
-
-    /// Container
-    #[arg(long, value_name = "NAME")]
-    pub(crate) container: Option<String>,
-
-    /// Task definition family
-    #[arg(long, value_name = "FAMILY")]
-    pub(crate) family: Option<String>,
-
     /// Print events on stdout, a line of JSON each
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
@@ -65,7 +54,7 @@ pub(crate) struct Args {
     port_forward: bool,
 
     #[command(flatten)]
-    pub(crate) globals: Globals,
+    pub(crate) options: Options,
 
     /// Command to run once the ports are ready; its exit code becomes ours
     #[arg(last = true, value_name = "COMMAND")]

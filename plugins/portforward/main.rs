@@ -3,7 +3,6 @@
 mod args;
 mod command;
 mod signals;
-mod target;
 mod teller;
 
 use std::collections::BTreeMap;
@@ -15,7 +14,8 @@ use std::time::Duration;
 use ecsx::aws::Aws;
 use ecsx::ecs::Target;
 use ecsx::plugin::{Plugin, exit};
-use ecsx::session::forward::{Destination, Forward, Listener, Retarget, Setting, Status};
+use ecsx::resolve::Wanted;
+use ecsx::session::forward::{Bind, Destination, Forward, Listener, Retarget, Setting, Spec, Status};
 use ecsx::session::{Network, SessionError};
 use ecsx::ui::{Failure, Ui};
 use tokio::process::Child;
@@ -32,14 +32,15 @@ const FAREWELL: Duration = Duration::from_millis(2500);
 
 fn main() -> ExitCode {
     let mut args: Args = Plugin::new().parse();
-    let ui = Ui::new(args.globals.color, args.globals.verbose, args.globals.quiet);
+    let ui = args.options.ui();
     let done = (|| {
-        args.globals.enter().map_err(|error| Failure::new(error.to_string()).code(exit::USAGE))?;
+        let forwards = args.specs()?;
+        let wanted = Arc::new(args.options.read(&ui)?);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::because("cannot start", error))?;
-        let done = runtime.block_on(run(&args, ui));
+        let done = runtime.block_on(run(&args, bind(forwards)?, wanted, ui));
         // A lookup that hangs must not hold the exit up.
         runtime.shutdown_background();
         done
@@ -53,8 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(args: &Args, ui: Ui) -> Result<u8, Failure> {
-    let forwards = bind(args)?;
+async fn run(args: &Args, forwards: Vec<Forward>, wanted: Arc<Wanted>, ui: Ui) -> Result<u8, Failure> {
     let locals: Vec<SocketAddr> = forwards
         .iter()
         .flat_map(|forward| &forward.listeners)
@@ -63,7 +63,7 @@ async fn run(args: &Args, ui: Ui) -> Result<u8, Failure> {
         .collect();
     let mut signals = Signals::new().map_err(|error| Failure::because("cannot listen for signals", error))?;
     let (aws, target, retarget) = tokio::select! {
-        resolved = resolve(args) => resolved?,
+        resolved = resolve(&wanted, ui) => resolved?,
         // Nothing was begun, nothing is left behind.
         _ = signals.next() => return Ok(exit::INTERRUPTED),
     };
@@ -109,10 +109,10 @@ async fn run(args: &Args, ui: Ui) -> Result<u8, Failure> {
 
 /// Takes the local ports, and puts those together that lead to the same place: an SSM session
 /// has one destination, and ECS allows few sessions.
-fn bind(args: &Args) -> Result<Vec<Forward>, Failure> {
+fn bind(specs: Vec<(Bind, Spec)>) -> Result<Vec<Forward>, Failure> {
     let mut order: Vec<Destination> = Vec::new();
     let mut listeners: BTreeMap<Destination, Vec<Listener>> = BTreeMap::new();
-    for (bind, spec) in args.specs()? {
+    for (bind, spec) in specs {
         let listener = Listener::bind(&bind, spec.local_port)?;
         if !listeners.contains_key(&spec.remote) {
             order.push(spec.remote.clone());
@@ -128,22 +128,15 @@ fn subject(forward: &Forward) -> Subject {
     Subject { remote: forward.remote.clone(), local }
 }
 
-async fn resolve(args: &Args) -> Result<(Arc<Aws>, Target, Retarget), Failure> {
-    let aws = Arc::new(target::aws(args).await?);
-    let wish = target::Wish {
-        cluster: args.globals.cluster.clone().unwrap_or_else(|| "default".into()),
-        service: args.globals.service.clone(),
-        family: args.family.clone(),
-        task: args.task.clone(),
-        container: args.container.clone(),
-    };
-    let chosen = target::choose(&aws, &wish).await.map_err(|e| Failure::new(e.to_string()))?;
-    let again = aws.clone();
-    let retarget: Retarget = Arc::new(move || {
-        let (aws, wish) = (again.clone(), wish.clone());
-        Box::pin(async move { target::choose(&aws, &wish).await })
+async fn resolve(wanted: &Arc<Wanted>, ui: Ui) -> Result<(Arc<Aws>, Target, Retarget), Failure> {
+    let aws = Arc::new(Aws::new(&wanted.account()).await?);
+    let target = wanted.choose(&*aws, &ui).await?;
+    let (cloud, wanted) = (aws.clone(), wanted.clone());
+    let retarget: Retarget = Arc::new(move |last| {
+        let (cloud, wanted) = (cloud.clone(), wanted.clone());
+        Box::pin(async move { wanted.choose_again(&*cloud, &last).await })
     });
-    Ok((aws, chosen, retarget))
+    Ok((aws, target, retarget))
 }
 
 /// Until Ctrl-C, the end of the command, or a forward that cannot go on.

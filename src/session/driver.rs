@@ -447,24 +447,24 @@ impl<C: Cloud> Session<C> {
         moved
     }
 
-    /// Ends the session: tells the agent by flag where it understands one, tells the service,
+    /// Ends the session: tells the agent by flag where it understands one, then the service, and
     /// closes the socket. Takes 2 s at most, whatever the network does.
     pub async fn leave(mut self, flag: bool) {
-        let (cloud, id) = (self.cloud.clone(), self.id.clone());
-        let told = async {
-            let goodbye = async {
-                if flag && matches!(self.link, Link::Up(_)) {
-                    self.flag(Flag::TerminateSession);
-                    self.hold(false);
+        let goodbye = async {
+            if flag && matches!(self.link, Link::Up(_)) {
+                self.flag(Flag::TerminateSession);
+                self.hold(false);
+                let taken = async {
                     while !matches!(self.next().await, Event::FlagTaken | Event::Ended(_) | Event::Lost(_)) {}
-                }
-            };
-            let _ = timeout(FAREWELL.0, goodbye).await;
+                };
+                let _ = timeout(FAREWELL.0, taken).await;
+            }
+            terminate(&*self.cloud, &self.id).await;
             if let Link::Up(socket) = &mut self.link {
-                let _ = timeout(Duration::from_millis(200), socket.close(None)).await;
+                let _ = socket.close(None).await;
             }
         };
-        let _ = timeout(FAREWELL.1, async { tokio::join!(told, terminate(&*cloud, &id)) }).await;
+        let _ = timeout(FAREWELL.1, goodbye).await;
     }
 }
 

@@ -1,12 +1,12 @@
 //! What can go wrong between this machine and the message gateway.
 
-use crate::ecs::{CloudError, CloudErrorKind};
+use crate::ecs::{CloudError, CloudErrorKind, Refusal};
 use crate::ui::Explain;
 
 use super::endpoint::EndpointError;
 
 /// Why there is no session, or none right now.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The stream URL is not one to send a token to.
     #[error(transparent)]
@@ -81,8 +81,8 @@ pub enum SessionError {
         host: String,
     },
     /// No task to go to.
-    #[error("{0}")]
-    NoTarget(String),
+    #[error(transparent)]
+    NoTarget(#[from] Refusal),
     /// The task is gone.
     #[error("task {task} is gone: {reason}")]
     TaskGone {
@@ -97,6 +97,7 @@ impl Explain for SessionError {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Cloud(error) => return error.hints(),
+            Self::NoTarget(refusal) => return refusal.hints(),
             Self::Endpoint(_) => {
                 "a proxy or a wrong AWS_ENDPOINT_URL_* may be answering in AWS' place; only an endpoint on loopback may point elsewhere"
             }
@@ -123,7 +124,9 @@ impl SessionError {
     pub fn needs_a_person(&self) -> bool {
         use CloudErrorKind::{AccessDenied, BadCredentials, NoCredentials};
         match self {
-            Self::Cloud(error) => matches!(error.kind, AccessDenied | BadCredentials | NoCredentials),
+            Self::Cloud(error) | Self::NoTarget(Refusal::Cloud(error)) => {
+                matches!(error.kind, AccessDenied | BadCredentials | NoCredentials)
+            }
             Self::Refused { status, .. } => (400..500).contains(status),
             Self::Endpoint(_) | Self::Tls { .. } | Self::Proxy { .. } => true,
             _ => false,

@@ -1,5 +1,6 @@
 //! What is known to be wrong with an agent's version.
 
+use crate::ecs::CloudError;
 use crate::ssm::channel::{Kind, Ready};
 
 use super::spec::Destination;
@@ -21,6 +22,14 @@ pub(super) fn on(ready: &Ready, remote: &Destination) -> Option<String> {
         return None;
     };
     Some(format!("SSM agent {version} in the task {trouble}: {UPDATE}"))
+}
+
+/// Adds what helps to SSM's refusal of a remote host for an agent that is too old.
+pub(super) fn on_refusal(mut error: CloudError) -> CloudError {
+    if error.message.contains("doesn't support port forwarding sessions to remote hosts") {
+        error.hints.push(format!("agents from 3.1.1374.0 on do: {UPDATE}"));
+    }
+    error
 }
 
 fn parse(version: &str) -> Option<[u64; 4]> {

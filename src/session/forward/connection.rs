@@ -160,6 +160,8 @@ async fn run(
         io::Result::Ok(())
     };
     tokio::select! {
+        // A reset lets go of the other channel too, which must not pass for an orderly end.
+        biased;
         () = aborted => return reset(stream),
         () = read(id, &stream, peer, &up, &credit) => {
             let _ = up.send(Local::Gone(id)).await;

@@ -20,6 +20,6 @@ mod status;
 
 pub use listen::{ListenError, Listener};
 pub use mux::HARD as BACKLOG_BOUND;
-pub use serve::{Choice, Forward, NoTarget, Retarget, Setting};
+pub use serve::{Choice, Forward, Retarget, Setting};
 pub use spec::{Bind, Destination, FORMS, Spec, SpecError};
 pub use status::{Report, Status, place};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::ecs::{Cloud, CloudErrorKind, Target, Ticket};
+use crate::ecs::{Cloud, CloudErrorKind, Refusal, Target, Ticket};
 use crate::session::backoff::{Backoff, random};
 use crate::session::driver::terminate;
 use crate::session::{Event, Network, Session, SessionError};
@@ -30,21 +30,10 @@ const HANDSHAKE: Duration = Duration::from_secs(20);
 /// session it opened can be ended.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
 
-/// No target to go to.
-#[derive(Debug, thiserror::Error)]
-pub enum NoTarget {
-    /// None now; there may be one later.
-    #[error("{0}")]
-    Yet(String),
-    /// None ever: what the user asked for is gone.
-    #[error("{0}")]
-    Ever(String),
-}
-
 /// A target on its way.
-pub type Choice = Pin<Box<dyn Future<Output = Result<Target, NoTarget>> + Send>>;
-/// Chooses a target, again, when a task is gone.
-pub type Retarget = Arc<dyn Fn() -> Choice + Send + Sync>;
+pub type Choice = Pin<Box<dyn Future<Output = Result<Target, Refusal>> + Send>>;
+/// Chooses a target again when this one is gone.
+pub type Retarget = Arc<dyn Fn(Target) -> Choice + Send + Sync>;
 
 /// What all forwards of a process share.
 pub struct Setting<C> {
@@ -196,7 +185,7 @@ async fn reopen<C: Cloud>(
         let chosen = match elsewhere {
             false => Ok(target.clone()),
             true => tokio::select! {
-                chosen = (setting.retarget)() => chosen,
+                chosen = (setting.retarget)(target.clone()) => chosen,
                 _ = line.next(false) => continue,
                 () = stopped(&mut stop) => return Ok(None),
             },
@@ -216,8 +205,9 @@ async fn reopen<C: Cloud>(
                     Err(error) => error,
                 }
             }
-            Err(NoTarget::Yet(why)) => SessionError::NoTarget(why),
-            Err(NoTarget::Ever(why)) => return Err(SessionError::NoTarget(why)),
+            // Whoever can log in again may do so meanwhile.
+            Err(refusal) if refusal.may_pass() || matches!(refusal, Refusal::Cloud(_)) => refusal.into(),
+            Err(refusal) => return Err(refusal.into()),
         };
         elsewhere = match &error {
             SessionError::Cloud(e) => {
@@ -304,5 +294,6 @@ async fn start<C: Cloud>(
         }
         None => "AWS-StartPortForwardingSession",
     };
-    Ok(cloud.start_session(&ssm_target, document, parameters).await?)
+    let started = cloud.start_session(&ssm_target, document, parameters).await;
+    Ok(started.map_err(advice::on_refusal)?)
 }

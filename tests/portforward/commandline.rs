@@ -1,0 +1,166 @@
+//! Starting and ending it, and commands that run behind it.
+
+use std::io::{Read, Write};
+
+use serde_json::json;
+
+use crate::harness::{Forward, connect, echo, exchange, serve};
+use crate::support::Sandbox;
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::start();
+    sandbox.name("db.internal:5432", echo());
+    sandbox
+}
+
+#[test]
+fn it_tells_in_one_line_where_it_goes_and_in_json_everything() {
+    let sandbox = sandbox();
+    let mut forward = Forward::start(&sandbox, &["-L", ":db.internal:5432"]);
+    let ready = forward.event("ready");
+    let port = ready["local_port"].as_u64().unwrap();
+    assert_eq!(ready["local_host"], "127.0.0.1");
+    assert_eq!((&ready["remote_host"], &ready["remote_port"]), (&json!("db.internal"), &json!(5432)));
+    assert_eq!((&ready["service"], &ready["container"]), (&json!("web"), &json!("app")));
+    assert_eq!(ready["address"][0], format!("127.0.0.1:{port}"));
+    assert_eq!(ready["session_id"], sandbox.state()["sessions"][0]["id"]);
+    let task: String = ready["task"].as_str().unwrap().chars().take(8).collect();
+    let stderr = forward.says("Forwarding");
+    assert!(stderr.contains(&format!("Forwarding 127.0.0.1:{port}")), "{stderr}");
+    assert!(
+        stderr.contains(&format!("-> db.internal:5432 through demo/web task {task}… container app")),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn both_loopback_addresses_listen_on_the_same_port() {
+    let sandbox = sandbox();
+    let (_forward, port) = Forward::up(&sandbox, &["-L", ":db.internal:5432"]);
+    exchange(&mut connect(port), b"hello");
+    if let Ok(mut six) = std::net::TcpStream::connect(("::1", port)) {
+        exchange(&mut six, b"hello");
+    }
+}
+
+#[test]
+fn a_port_of_the_container_itself_needs_no_host() {
+    let sandbox = Sandbox::start();
+    let server = echo();
+    sandbox.name(&format!("localhost:{}", server.port()), server);
+    let (_forward, port) = Forward::up(&sandbox, &[&format!(":{}", server.port())]);
+    exchange(&mut connect(port), b"hello");
+    assert_eq!(sandbox.state()["sessions"][0]["document"], "AWS-StartPortForwardingSession");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_word_to_stop_ends_the_session_and_the_program() {
+    use rustix::process::Signal;
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let sandbox = sandbox();
+        let (mut forward, port) = Forward::up(&sandbox, &["-L", ":db.internal:5432"]);
+        let mut client = connect(port);
+        exchange(&mut client, b"hello");
+        forward.signal(signal);
+        assert_eq!(forward.ended().code(), Some(0), "{signal:?}");
+        let state = sandbox.state();
+        assert_eq!(state["sessions"][0]["terminate_flag"], true, "the agent was told");
+        assert_eq!(state["calls"]["TerminateSession"], 1, "the service was told");
+        assert_eq!(state["open_sessions"], 0);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn it_ends_too_while_the_network_is_away() {
+    let sandbox = sandbox();
+    let (mut forward, _) = Forward::up(&sandbox, &["-L", ":db.internal:5432"]);
+    sandbox.admin("POST", "outage", json!({"seconds": 600}));
+    forward.event("reconnecting");
+    forward.signal(rustix::process::Signal::INT);
+    assert_eq!(forward.ended().code(), Some(0));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_session_that_is_just_being_opened_is_not_left_behind() {
+    let sandbox = sandbox();
+    sandbox.faults(json!({"no_agent": true}));
+    let mut forward = Forward::start(&sandbox, &["-L", ":db.internal:5432"]);
+    sandbox.wait_for("the session", |state| state["sessions"][0]["connections"] == 1);
+    forward.signal(rustix::process::Signal::INT);
+    assert_eq!(forward.ended().code(), Some(0));
+    assert_eq!(sandbox.calls("TerminateSession"), 1);
+}
+
+#[test]
+fn a_command_runs_when_the_ports_are_ready_and_its_exit_code_is_ours() {
+    let sandbox = Sandbox::start();
+    let greeter = serve(|mut stream| stream.write_all(b"from the VPC").unwrap());
+    sandbox.name("db.internal:5432", greeter);
+    // This test's own executable is a program that every system has: see `child`.
+    let me = std::env::current_exe().unwrap();
+    let child = ["commandline::child", "--exact", "--ignored", "--nocapture"];
+    let arguments = [&["-L", ":db.internal:5432", "--", me.to_str().unwrap()], &child[..]].concat();
+    let mut forward = Forward::start(&sandbox, &arguments);
+    let (code, stderr) = forward.outcome();
+    assert_eq!(code, Some(101), "{stderr}");
+    assert!(stderr.contains("got: from the VPC"), "{stderr}");
+    assert_eq!(sandbox.state()["open_sessions"], 0);
+}
+
+#[test]
+#[ignore = "needs to be run as the command of another test"]
+fn child() {
+    let Ok(address) = std::env::var("ECSX_LOCAL_ADDR") else { return };
+    assert_eq!(address, format!("{}:{}", std::env::var("PGHOST").unwrap(), std::env::var("PGPORT").unwrap()));
+    let mut text = String::new();
+    std::net::TcpStream::connect(&address).unwrap().read_to_string(&mut text).unwrap();
+    panic!("got: {text}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_commands_arguments_are_filled_in_and_its_stdout_is_its_own() {
+    let sandbox = sandbox();
+    let mut command = sandbox.command("ecsx-portforward");
+    command.args(["--cluster", "demo", "--service", "web", "--container", "app", "-L", ":db.internal:5432"]);
+    let output = command.args(["--", "echo", "{host}", "{port}", "{addr}"]).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let words: Vec<_> = stdout.split_whitespace().collect();
+    assert_eq!(words[0], "127.0.0.1");
+    assert_eq!(words[2], format!("127.0.0.1:{}", words[1]));
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_command_that_cannot_run_and_a_forward_that_cannot_be_have_codes_of_their_own() {
+    let sandbox = sandbox();
+    let mut forward =
+        Forward::start(&sandbox, &["-L", ":db.internal:5432", "--", "no-such-command-anywhere"]);
+    let (code, stderr) = forward.outcome();
+    assert_eq!(code, Some(127), "{stderr}");
+    assert!(stderr.contains("no-such-command-anywhere"), "{stderr}");
+    let mut forward = Forward::start(&sandbox, &["-L", ":db.internal:5432", "--", "/"]);
+    assert_eq!(forward.outcome().0, Some(126));
+    assert_eq!(sandbox.state()["open_sessions"], 0, "nothing is left behind");
+    sandbox.faults(json!({"refuse_upgrade": 403}));
+    let mut forward = Forward::start(&sandbox, &["-L", ":db.internal:5432", "--", "echo"]);
+    assert_eq!(forward.outcome().0, Some(125));
+}
+
+#[test]
+fn an_ecspresso_project_says_where_to_go() {
+    let sandbox = sandbox();
+    let project = tempfile::tempdir().unwrap();
+    let config = "region: us-east-1\ncluster: demo\nservice: worker\n";
+    std::fs::write(project.path().join("ecspresso.yml"), config).unwrap();
+    let mut command = sandbox.command("ecsx-portforward");
+    command.current_dir(project.path()).args(["-L", ":db.internal:5432", "-q", "--", "echo", "through"]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), "through");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(sandbox.state()["sessions"][0]["container"], "worker");
+}

@@ -1,0 +1,14 @@
+//! `ecsx portforward` against the sandbox, as its users see it.
+#![cfg(feature = "aws")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod commandline;
+mod harness;
+mod loss;
+mod old_agents;
+mod postgres;
+mod refusals;
+mod tasks;
+mod traffic;

@@ -1,0 +1,94 @@
+//! Tasks that go away: killed, deployed over, failed over.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use crate::harness::{Forward, connect, echo, exchange, is_reset, serve};
+use crate::support::Sandbox;
+
+#[test]
+fn a_killed_task_is_noticed_and_another_one_is_found() {
+    let sandbox = Sandbox::start();
+    sandbox.name("db.internal:1", echo());
+    let mut forward = Forward::start(&sandbox, &["-L", ":db.internal:1"]);
+    let ready = forward.event("ready");
+    let (task, port) = (ready["task"].as_str().unwrap(), ready["local_port"].as_u64().unwrap() as u16);
+    let mut client = connect(port);
+    exchange(&mut client, b"before");
+    sandbox.admin("POST", &format!("tasks/{task}/kill"), json!({"reason": "OutOfMemoryError"}));
+    // The gateway says nothing; only acknowledgements stop.
+    client.write_all(b"anybody?").unwrap();
+    let ended = forward.event("ended");
+    assert!(ended["reason"].as_str().unwrap().contains(task), "{ended}");
+    assert!(is_reset(client));
+    let another = forward.event("retargeted");
+    assert_ne!(another["task"], task);
+    forward.event("ready");
+    exchange(&mut connect(port), b"after");
+    let stderr = forward.stderr();
+    assert!(stderr.contains("OutOfMemoryError") && stderr.contains("now through"), "{stderr}");
+}
+
+#[test]
+fn a_deployment_moves_the_forward_to_the_new_tasks() {
+    let sandbox = Sandbox::start();
+    sandbox.name("db.internal:1", echo());
+    let mut forward = Forward::start(&sandbox, &["-L", ":db.internal:1"]);
+    let ready = forward.event("ready");
+    let port = ready["local_port"].as_u64().unwrap() as u16;
+    exchange(&mut connect(port), b"before");
+    sandbox.admin("POST", "services/demo/web/deploy", json!({"after_ms": 0}));
+    let old = ready["task"].clone();
+    sandbox.wait_for("the old task to stop", |state| {
+        state["tasks"].as_array().unwrap().iter().all(|task| task["id"] != old || task["status"] == "STOPPED")
+    });
+    let mut client = connect(port);
+    let _ = client.write_all(b"anybody?");
+    let another = forward.event("retargeted");
+    assert_ne!(another["task"], old);
+    forward.event("ready");
+    exchange(&mut connect(port), b"after");
+}
+
+#[test]
+fn a_task_that_was_asked_for_by_id_is_the_only_one() {
+    let sandbox = Sandbox::start();
+    sandbox.name("db.internal:1", echo());
+    let task = sandbox.state()["tasks"][0]["id"].as_str().unwrap().to_owned();
+    let mut forward = Forward::start(&sandbox, &["-L", ":db.internal:1", "--id", &task]);
+    let ready = forward.event("ready");
+    assert_eq!(ready["task"], task);
+    let mut client = connect(ready["local_port"].as_u64().unwrap() as u16);
+    exchange(&mut client, b"before");
+    sandbox.admin("POST", &format!("tasks/{task}/kill"), json!({}));
+    client.write_all(b"anybody?").unwrap();
+    let (code, stderr) = forward.outcome();
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains(&task) && stderr.contains("STOPPED"), "{stderr}");
+}
+
+/// The agent looks a name up once per session.
+#[test]
+fn after_a_failover_the_name_is_looked_up_again() {
+    let sandbox = Sandbox::start();
+    let primary = TcpListener::bind("127.0.0.1:0").unwrap();
+    sandbox.name("db.internal:1", primary.local_addr().unwrap());
+    let (mut forward, port) = Forward::up(&sandbox, &["-L", ":db.internal:1"]);
+    let mut client = connect(port);
+    let mut server = primary.accept().unwrap().0;
+    server.write_all(b"the old primary").unwrap();
+    drop(server);
+    let mut all = String::new();
+    client.read_to_string(&mut all).unwrap();
+    // The old one is gone, and the name means the new one.
+    drop(primary);
+    sandbox.name("db.internal:1", serve(|mut stream| stream.write_all(b"the new primary").unwrap()));
+    assert!(is_reset(connect(port)));
+    forward.event("refused");
+    let mut all = String::new();
+    connect(port).read_to_string(&mut all).unwrap();
+    assert_eq!(all, "the new primary");
+    assert_eq!(sandbox.calls("StartSession"), 2);
+}
