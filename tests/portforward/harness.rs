@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::support::Sandbox;
 
 /// Long enough for a loaded machine; reached only by a test that fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A running `ecsx-portforward`.
 pub(crate) struct Forward {

@@ -42,13 +42,13 @@ fn echoing() -> (Sandbox, Forward, u16) {
 fn five_seconds_without_a_network_in_the_middle_of_transfers() {
     let mut scene = Scene::new();
     let (down, up) = (scene.down.1, scene.up.1);
-    let uploading = thread::spawn(move || upload(up, 30 * MB));
-    let downloading = ask(down, 30 * MB);
-    while scene.taken.load(std::sync::atomic::Ordering::SeqCst) < 3 * MB {
+    let uploading = thread::spawn(move || upload(up, 12 * MB));
+    let downloading = ask(down, 12 * MB);
+    while scene.taken.load(std::sync::atomic::Ordering::SeqCst) < 2 * MB {
         thread::yield_now();
     }
     scene.sandbox.admin("POST", "outage", json!({"seconds": 5}));
-    receive(downloading, 30 * MB);
+    receive(downloading, 12 * MB);
     uploading.join().unwrap();
     for forward in [&mut scene.down.0, &mut scene.up.0] {
         let after = forward.event("resumed")["after_seconds"].as_f64().unwrap();
@@ -62,11 +62,11 @@ fn five_seconds_without_a_network_in_the_middle_of_transfers() {
 #[test]
 fn the_socket_is_cut_three_times_in_each_direction() {
     let scene = Scene::new();
-    let cut = json!({"cut_after": 2 * MB, "cut_count": 3});
+    let cut = json!({"cut_after": MB, "cut_count": 3});
     scene.sandbox.faults(json!({"to_client": cut, "to_agent": cut}));
     let up = scene.up.1;
-    let uploading = thread::spawn(move || upload(up, 10 * MB));
-    receive(ask(scene.down.1, 10 * MB), 10 * MB);
+    let uploading = thread::spawn(move || upload(up, 5 * MB));
+    receive(ask(scene.down.1, 5 * MB), 5 * MB);
     uploading.join().unwrap();
     assert!(scene.sandbox.calls("ResumeSession") >= 6, "{}", scene.sandbox.calls("ResumeSession"));
     assert_eq!(scene.sandbox.calls("StartSession"), 2);

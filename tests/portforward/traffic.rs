@@ -207,14 +207,14 @@ fn a_stalled_reader_costs_the_others_nothing_and_loses_nothing() {
     let mut busy = connect(port);
     busy.write_all(&[0xff; 8]).unwrap();
     // More than the kernels on the way hold, and less than the documented bound.
-    let stalled = ask(port, 40 * MB);
+    let stalled = ask(port, 20 * MB);
     for _ in 0..200 {
         exchange(&mut busy, &[7; 3000]);
     }
     let mut new = connect(port);
     new.write_all(&[0xff; 8]).unwrap();
     exchange(&mut new, b"also new ones");
-    receive(stalled, 40 * MB);
+    receive(stalled, 20 * MB);
 }
 
 #[test]
@@ -224,14 +224,14 @@ fn past_the_bound_everything_waits_for_a_stalled_reader_and_it_is_said_and_nothi
     let mut busy = connect(port);
     busy.write_all(&[0xff; 8]).unwrap();
     exchange(&mut busy, b"before");
-    let stalled = ask(port, 90 * MB);
+    let stalled = ask(port, 80 * MB);
     let event = forward.event("stalled");
     assert_eq!(event["peer"], stalled.local_addr().unwrap().to_string());
     assert!(event["bytes"].as_u64().unwrap() >= 64 << 20, "{event}");
     let stderr = forward.says("does not read");
     assert!(stderr.contains(&stalled.local_addr().unwrap().to_string()), "{stderr}");
     busy.write_all(b"while it waits").unwrap();
-    receive(stalled, 90 * MB);
+    receive(stalled, 80 * MB);
     let mut answer = [0; 14];
     busy.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"while it waits");
