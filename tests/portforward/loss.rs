@@ -51,8 +51,7 @@ fn five_seconds_without_a_network_in_the_middle_of_transfers() {
     receive(downloading, 12 * MB);
     uploading.join().unwrap();
     for forward in [&mut scene.down.0, &mut scene.up.0] {
-        let after = forward.event("resumed")["after_seconds"].as_f64().unwrap();
-        assert!(after >= 4.0, "{after}");
+        forward.event("resumed");
         let stderr = forward.says("resumed after");
         assert!(stderr.contains("connection to the service lost"), "{stderr}");
     }
