@@ -20,7 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 
-use crate::ecs::{self, Ask, Cloud, Refusal, Selection, Target, Task};
+use crate::ecs::{self, AccessKey, Ask, Cloud, Refusal, Selection, Target, Task};
 use crate::plugin::{self, CannotEnter, Globals};
 use crate::project::{self, Environment, Project};
 use crate::ui::{Explain, Failure, PickError, Picker, Row, Ui};
@@ -79,13 +79,20 @@ pub struct Wanted {
     pub region: Option<String>,
     /// AWS profile, if one was named.
     pub profile: Option<String>,
+    /// The profile was named by a flag, which beats credentials in the environment.
+    pub profile_only: bool,
+    /// Credentials that an envfile sets, as ecspresso takes them from it.
+    pub access_key: Option<AccessKey>,
     /// Which task and container.
     pub selection: Selection,
     /// `AWS_CA_BUNDLE`.
     pub ca_bundle: Option<PathBuf>,
     /// `SSM_PLUGIN_SKIP_CLIENT_CONFIGURE=true`: WebSocket upgrades stay unsigned.
     pub unsigned_upgrades: bool,
+    /// Asked for now.
     filter_command: Option<String>,
+    /// The person's usual one, as set up for ecspresso or ecsta; needs a terminal.
+    usual_filter: Option<String>,
 }
 
 impl Explain for CannotEnter {}
@@ -129,6 +136,9 @@ impl Options {
             None => ui.detail(&format!("no project in {} or above", environment.current_dir.display())),
         }
         project.warnings.iter().for_each(|warning| ui.warn(warning));
+        if let Some(error) = &project.definition_error {
+            ui.detail(&format!("family and containers are not known: {error}"));
+        }
         Ok(project)
     }
 
@@ -142,7 +152,17 @@ impl Options {
 
     fn wanted(&self, project: Project, environment: &Environment) -> Result<Wanted, Failure> {
         let given = |value: &Option<String>| value.clone().filter(|v| !v.is_empty());
+        // What an envfile sets is over the environment, and not over a flag.
+        let set = |name: &str| project.variables.get(name).filter(|value| !value.is_empty()).cloned();
+        let by_flag = self.globals.profile != variable(environment, plugin::env::PROFILE);
+        let profile = set(plugin::env::PROFILE).filter(|_| !by_flag).or_else(|| self.globals.profile.clone());
+        let access_key = set("AWS_ACCESS_KEY_ID").zip(set("AWS_SECRET_ACCESS_KEY")).filter(|_| !by_flag);
+        let access_key =
+            access_key.map(|(id, secret)| AccessKey { id, secret, session_token: set("AWS_SESSION_TOKEN") });
         let (task, family) = (given(&self.task), given(&self.family));
+        // The project's container is one of the project's tasks.
+        let elsewhere = task.is_some() || family.is_some() || self.globals.service.is_some();
+        let container = given(&self.container).or_else(|| project.container.clone().filter(|_| !elsewhere));
         // A family that was asked for need not be the project's service's.
         let service = match &family {
             Some(_) => self.globals.service.clone(),
@@ -153,7 +173,7 @@ impl Options {
             family: family.or_else(|| project.family.clone().filter(|_| service.is_none())),
             service,
             task,
-            container: given(&self.container),
+            container,
             likely_containers: project.containers.clone(),
         };
         let Selection { cluster, service, family, task, .. } = &selection;
@@ -166,12 +186,15 @@ impl Options {
         let of_arns = [task, cluster, service].into_iter().flatten().find_map(|name| region_of(name));
         Ok(Wanted {
             region: project.region.clone().or(of_arns),
-            profile: self.globals.profile.clone(),
+            profile,
+            profile_only: by_flag,
+            access_key,
             ca_bundle: variable(environment, "AWS_CA_BUNDLE").map(PathBuf::from),
             unsigned_upgrades: variable(environment, "SSM_PLUGIN_SKIP_CLIENT_CONFIGURE")
                 .is_some_and(|value| value.eq_ignore_ascii_case("true")),
-            filter_command: given(&self.filter_command)
-                .or_else(|| variable(environment, "ECSPRESSO_FILTER_COMMAND")),
+            filter_command: given(&self.filter_command),
+            usual_filter: variable(environment, "ECSPRESSO_FILTER_COMMAND")
+                .or_else(|| project.ecsta.filter_command.clone()),
             selection,
             project,
         })
@@ -219,10 +242,12 @@ impl Wanted {
     /// Asks `cloud` which tasks there are and chooses one, asking the person where several
     /// would do.
     pub async fn choose<C: Cloud>(&self, cloud: &C, ui: &Ui) -> Result<Target, Refusal> {
-        let asker = Asker {
-            picker: Picker { filter: self.filter_command.clone(), colored: ui.colored() },
-            now: now(),
+        let picker = Picker {
+            filter: self.filter_command.clone(),
+            usual_filter: self.usual_filter.clone(),
+            colored: ui.colored(),
         };
+        let asker = Asker { picker, now: now() };
         let chosen = ecs::choose(cloud, &self.selection, &asker).await?;
         chosen.remarks.iter().for_each(|remark| ui.status(remark));
         let Target { cluster, task_id, container, region, .. } = &chosen.target;
@@ -241,6 +266,8 @@ impl Wanted {
         crate::aws::Account {
             region: self.region.clone(),
             profile: self.profile.clone(),
+            profile_only: self.profile_only,
+            access_key: self.access_key.clone(),
             ca_bundle: self.ca_bundle.clone(),
             unsigned_upgrades: self.unsigned_upgrades,
         }
@@ -381,6 +408,24 @@ mod tests {
         assert_eq!(wanted("", &[], &["--task", arn]).unwrap().region.as_deref(), Some("ap-northeast-1"));
         let region = wanted(PROJECT, &[], &["--task", arn]).unwrap().region;
         assert_eq!(region.as_deref(), Some("eu-west-1"));
+    }
+
+    #[test]
+    fn an_envfile_is_over_the_environment_and_under_a_flag() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(
+            file.path(),
+            "AWS_PROFILE=of-file\nAWS_ACCESS_KEY_ID=AKIA\nAWS_SECRET_ACCESS_KEY=s3cret\n",
+        )
+        .unwrap();
+        let envfile = ["--envfile", file.path().to_str().unwrap()];
+        let plain = wanted(PROJECT, &[], &envfile).unwrap();
+        assert_eq!(plain.profile.as_deref(), Some("of-file"));
+        assert_eq!(plain.access_key.as_ref().unwrap().secret, "s3cret");
+        assert!(!format!("{plain:?}").contains("s3cret"));
+        let flag = wanted(PROJECT, &[], &[&envfile[..], &["--profile", "of-flag"]].concat()).unwrap();
+        assert_eq!((flag.profile.as_deref(), flag.profile_only), (Some("of-flag"), true));
+        assert!(flag.access_key.is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ecsx::aws::Aws;
-use ecsx::plugin::exit;
+use ecsx::plugin::{Plugin, exit};
 use ecsx::resolve::Options;
 use ecsx::ui::{Failure, Ui};
 
@@ -17,22 +17,22 @@ use print::Format;
 /// Resolves region, cluster, service, task and container from flags, environment and the
 /// ecspresso project of the directory, in this order, exactly as the other ecsx commands do.
 #[derive(Parser)]
-#[command(name = "ecsx-target", bin_name = "ecsx target", version)]
+#[command(name = "ecsx-target", version)]
 struct Arguments {
-    #[command(flatten)]
-    options: Options,
-
     /// What to print: the target alone, or all that was resolved
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Format,
 
     /// Print what the project says, asking nothing of AWS
-    #[arg(long, requires = "output")]
+    #[arg(long)]
     offline: bool,
+
+    #[command(flatten)]
+    options: Options,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments: Arguments = Plugin::new().parse();
     let ui = arguments.options.ui();
     match run(arguments, &ui) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,10 +1,10 @@
 //! What was resolved, on stdout.
 
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ecsx::ecs::Target;
-use ecsx::project::Project;
+use ecsx::project::{Preset, Project};
 use ecsx::ui::Failure;
 use serde_json::{Value, json};
 
@@ -57,7 +57,7 @@ pub(crate) fn target(target: &Target, config: Option<&Path>, format: Format) -> 
 
 /// The project alone: null where it does not say.
 pub(crate) fn project(project: &Project, format: Format) -> Result<(), Failure> {
-    let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|p| p.display().to_string());
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
     let text = match format {
         Format::Text => {
             return Err(Failure::new("--offline knows no target: only AWS does")
@@ -66,6 +66,8 @@ pub(crate) fn project(project: &Project, format: Format) -> Result<(), Failure> 
         }
         Format::Json => {
             let containers = Some(&project.containers).filter(|names| !names.is_empty());
+            let presets: Option<Vec<Value>> =
+                project.presets_file.is_some().then(|| project.presets.iter().map(preset).collect());
             let object = json!({
                 "config": path(&project.config),
                 "region": project.region,
@@ -75,7 +77,7 @@ pub(crate) fn project(project: &Project, format: Format) -> Result<(), Failure> 
                 "task_definition": path(&project.task_definition),
                 "family": project.family,
                 "containers": containers,
-                "presets": Value::Null,
+                "presets": presets,
             });
             format!("{object:#}\n")
         }
@@ -88,6 +90,21 @@ pub(crate) fn project(project: &Project, format: Format) -> Result<(), Failure> 
         ]),
     };
     write(&text)
+}
+
+fn preset(preset: &Preset) -> Value {
+    match &preset.forward {
+        Ok(forward) => json!({
+            "name": preset.name,
+            "host": forward.host,
+            "port": forward.port,
+            "local_port": forward.local_port,
+            "container": forward.container,
+            "address": forward.address,
+        }),
+        // It matters only to who wants this one.
+        Err(error) => json!({ "name": preset.name, "error": error.to_string() }),
+    }
 }
 
 /// What is not known is left out.

@@ -96,23 +96,18 @@ impl Caller {
         let lower = said.to_lowercase();
         let (kind, hint) = match error {
             _ if lower.contains("sso") => (Kind::BadCredentials, self.sign_in()),
-            CredentialsError::CredentialsNotLoaded(_) => (
-                Kind::NoCredentials,
-                "name a profile (--profile, AWS_PROFILE), sign in (aws sso login, aws configure) or export \
-                 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-                    .to_owned(),
-            ),
+            // The instance's metadata is the last that is tried: nothing was found before.
+            CredentialsError::CredentialsNotLoaded(_) => (Kind::NoCredentials, GET_SOME.to_owned()),
+            _ if lower.contains("imds") => (Kind::NoCredentials, GET_SOME.to_owned()),
             CredentialsError::InvalidConfiguration(_) => (
                 Kind::BadCredentials,
                 format!("look into ~/.aws/config and ~/.aws/credentials{}", self.who()),
             ),
             _ => (Kind::BadCredentials, format!("try: aws sts get-caller-identity{}", self.profile_option())),
         };
-        let message = match kind {
-            Kind::NoCredentials => match &self.profile {
-                Some(profile) => format!("no AWS credentials in profile {profile} or anywhere else: {said}"),
-                None => format!("no AWS credentials found: {said}"),
-            },
+        let message = match (kind, &self.profile) {
+            (Kind::NoCredentials, Some(profile)) => format!("no AWS credentials for profile {profile}"),
+            (Kind::NoCredentials, None) => "no AWS credentials found".to_owned(),
             _ => format!("cannot get AWS credentials: {said}"),
         };
         CloudError { hints: vec![hint], ..CloudError::new(operation, kind, message) }
@@ -177,11 +172,29 @@ fn kind(code: &str) -> Kind {
     }
 }
 
+/// What somebody without credentials can do.
+const GET_SOME: &str = "name a profile (--profile, AWS_PROFILE), sign in (aws sso login, aws configure) or export \
+                        AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+
+/// The SDK's own layers, which say nothing to a person.
+const LAYERS: [&str; 7] = [
+    "dispatch failure",
+    "service error",
+    "other",
+    "io error",
+    "unhandled error",
+    "client error (Connect)",
+    "an error occurred while loading credentials",
+];
+
 /// The error and its causes in one line, each said once.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut said = String::new();
     for cause in std::iter::successors(Some(error), |&e| e.source()) {
         let text = cause.to_string();
+        if LAYERS.contains(&text.as_str()) {
+            continue;
+        }
         if said.is_empty() {
             said = text;
         } else if !said.contains(&text) {

@@ -10,13 +10,17 @@ mod sign;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ecs::config::timeout::TimeoutConfig;
 use aws_types::service_config::ServiceConfigKey;
 
 pub use http::BadCaBundle;
 
+use crate::ecs::AccessKey;
 use crate::ui::Explain;
 use credentials::Remembered;
 use error::Caller;
@@ -30,6 +34,11 @@ pub struct Account {
     pub region: Option<String>,
     /// Profile of `~/.aws/config`.
     pub profile: Option<String>,
+    /// The profile was asked for just now: its credentials are taken though the environment
+    /// holds others, as Amazon's CLI does for `--profile` and not for `AWS_PROFILE`.
+    pub profile_only: bool,
+    /// Credentials that need no looking up.
+    pub access_key: Option<AccessKey>,
     /// PEM file that replaces the system's certificates (`AWS_CA_BUNDLE`).
     pub ca_bundle: Option<PathBuf>,
     /// Leave WebSocket upgrades unsigned (`SSM_PLUGIN_SKIP_CLIENT_CONFIGURE=true`).
@@ -92,6 +101,15 @@ impl Aws {
         }
         if let Some(profile) = &account.profile {
             loader = loader.profile_name(profile);
+        }
+        if let Some(profile) = account.profile.as_ref().filter(|_| account.profile_only) {
+            let region = account.region.clone().map(Region::new);
+            let basis = ProviderConfig::default().with_http_client(http.clone()).with_region(region);
+            let provider = ProfileFileCredentialsProvider::builder().configure(&basis).profile_name(profile);
+            loader = loader.credentials_provider(provider.build());
+        }
+        if let Some(AccessKey { id, secret, session_token }) = account.access_key.clone() {
+            loader = loader.credentials_provider(Credentials::new(id, secret, session_token, None, "given"));
         }
         let config = loader.load().await;
         let credentials =

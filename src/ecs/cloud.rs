@@ -25,6 +25,23 @@ impl fmt::Debug for Ticket {
     }
 }
 
+/// Long-lived or temporary AWS credentials.
+#[derive(Clone)]
+pub struct AccessKey {
+    /// Access key id.
+    pub id: String,
+    /// Secret access key.
+    pub secret: String,
+    /// Session token, of temporary ones.
+    pub session_token: Option<String>,
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 /// A KMS data key for an encrypted session.
 pub struct DataKey {
     /// 64 bytes: the first half decrypts, the second encrypts (client's view).

@@ -10,7 +10,7 @@ mod selection;
 mod tests;
 
 pub use choose::{Chosen, choose, choose_next};
-pub use cloud::{Cloud, CloudError, CloudErrorKind, DataKey, Ticket};
+pub use cloud::{AccessKey, Cloud, CloudError, CloudErrorKind, DataKey, Ticket};
 pub use pick::{Ask, newest_first};
 pub use refusal::Refusal;
 pub use selection::Selection;

@@ -23,6 +23,8 @@ pub struct Picker {
     /// The command that filters lines, as in ecsta and ecspresso: choices on its stdin, the
     /// chosen line on its stdout. With a blank in it a shell runs it.
     pub filter: Option<String>,
+    /// As `filter`, but only where there is a terminal for it to ask on.
+    pub usual_filter: Option<String>,
     /// In colour.
     pub colored: bool,
 }
@@ -49,12 +51,12 @@ pub enum PickError {
 impl Picker {
     /// The index of the row that was picked; `None`: there is neither filter nor terminal.
     pub fn pick(&self, prompt: &str, rows: &[Row]) -> Result<Option<usize>, PickError> {
-        match &self.filter {
-            Some(filter) => run_filter(filter, rows).map(Some),
-            None if io::stdin().is_terminal() && io::stderr().is_terminal() => {
-                self.on_terminal(prompt, rows).map(Some)
-            }
-            None => Ok(None),
+        let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+        match (&self.filter, &self.usual_filter) {
+            (Some(filter), _) => run_filter(filter, rows).map(Some),
+            _ if !terminal => Ok(None),
+            (None, Some(filter)) => run_filter(filter, rows).map(Some),
+            (None, None) => self.on_terminal(prompt, rows).map(Some),
         }
     }
 
@@ -69,6 +71,7 @@ impl Picker {
         let shown = rows.iter().map(|row| truncate_str(&row.shown, width, "…"));
         let picked = dialoguer::FuzzySelect::with_theme(&*theme)
             .with_prompt(prompt)
+            .highlight_matches(self.colored)
             .items(shown)
             .default(0)
             .interact_on_opt(&term);
@@ -140,7 +143,7 @@ mod tests {
     }
 
     fn filter(command: &str) -> Result<Option<usize>, String> {
-        let picker = Picker { filter: Some(command.into()), colored: false };
+        let picker = Picker { filter: Some(command.into()), ..Picker::default() };
         picker.pick("task", &rows()).map_err(|e| e.to_string())
     }
 

@@ -1,0 +1,418 @@
+//! `ecsx target`, as a person or a script meets it, against the sandbox.
+#![cfg(feature = "aws")]
+
+mod support;
+
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use support::Sandbox;
+
+const WORLD: &str = "
+clusters:
+  - name: prod
+    services:
+      - { name: web, tasks: 2, containers: [web, envoy] }
+      - { name: worker, containers: [main] }
+      - { name: pair, containers: [left, right] }
+      - { name: old, execute_command: false, containers: [app] }
+      - { name: broken, containers: [{ name: app, exec_agent: STOPPED, reason: CannotStartAgent }] }
+      - { name: idle, tasks: 0, containers: [app] }
+    tasks:
+      - { family: batch, containers: [job] }
+  - name: other
+";
+
+/// A sandbox, and a directory with an ecspresso project of cluster prod, service worker.
+struct Place {
+    sandbox: Sandbox,
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = "region: us-east-1\ncluster: prod\nservice: worker\n";
+        std::fs::write(directory.path().join("ecspresso.yml"), config).unwrap();
+        Self { sandbox: Sandbox::with_fixture(WORLD), directory }
+    }
+
+    /// `ecsx target` with these words, in the project's directory and with nothing of the home
+    /// of whoever runs the tests.
+    fn target(&self, words: &[&str]) -> Command {
+        let mut command = self.sandbox.command("ecsx-target");
+        // The project and the flags name the region, as for people.
+        command
+            .args(words)
+            .current_dir(&self.directory)
+            .env_remove("AWS_REGION")
+            .env_remove("AWS_DEFAULT_REGION");
+        command.env("HOME", self.directory.path()).env("AWS_EC2_METADATA_DISABLED", "true");
+        command
+    }
+
+    /// Stdout of a run that must succeed.
+    fn prints(&self, words: &[&str]) -> String {
+        let output = self.target(words).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        serde_json::from_str(&self.prints(&[words, &["-o", "json"]].concat())).unwrap()
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The run must fail with exit code 1, one error that says `texts`, and nothing on stdout.
+fn refuses(mut command: Command, texts: &[&str]) {
+    let output = command.output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+    assert_eq!(said.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{said}");
+    for text in texts {
+        assert!(said.contains(text), "{text:?} is not in:\n{said}");
+    }
+}
+
+#[test]
+fn the_target_alone_is_on_stdout() {
+    let place = Place::new();
+    let output = place.target(&[]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let target = printed.strip_suffix('\n').unwrap();
+    assert!(target.starts_with("ecs:prod_") && target.split('_').count() == 3, "{target}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn json_holds_all_that_was_resolved() {
+    let place = Place::new();
+    let found = place.json(&[]);
+    let id = found["task_id"].as_str().unwrap();
+    let runtime = found["runtime_id"].as_str().unwrap();
+    let config = std::fs::canonicalize(place.directory.path()).unwrap().join("ecspresso.yml");
+    assert_eq!(
+        found,
+        json!({
+            "target": format!("ecs:prod_{id}_{runtime}"),
+            "region": "us-east-1",
+            "cluster": "prod",
+            "service": "worker",
+            "family": "worker",
+            "task_arn": format!("arn:aws:ecs:us-east-1:123456789012:task/prod/{id}"),
+            "task_id": id,
+            "container": "main",
+            "runtime_id": runtime,
+            "config": config,
+        })
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn env_lines_survive_a_shells_eval_whatever_the_path_is() {
+    let mut place = Place::new();
+    let nasty = place.directory.path().join("it's $(touch pwned) `x` \"y\"");
+    std::fs::create_dir(&nasty).unwrap();
+    let config = place.directory.path().join("ecspresso.yml");
+    std::fs::rename(config, nasty.join("ecspresso.yml")).unwrap();
+    let lines = place.prints(&["-C", nasty.to_str().unwrap(), "-o", "env"]);
+    place.directory = tempfile::tempdir().unwrap();
+    let shell = Command::new("sh")
+        .args(["-c", "eval \"$1\"; printf '%s|%s' \"$ECSX_CONFIG\" \"$ECSX_CONTAINER\"", "sh", &lines])
+        .current_dir(&place.directory)
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shell.stdout).unwrap();
+    assert!(shown.ends_with("it's $(touch pwned) `x` \"y\"/ecspresso.yml|main"), "{shown}");
+    assert_eq!(std::fs::read_dir(&place.directory).unwrap().count(), 0);
+}
+
+#[test]
+fn what_env_prints_names_the_same_target_again() {
+    let place = Place::new();
+    let lines = place.prints(&["--service", "web", "-o", "env"]);
+    let mut again = place.target(&[]);
+    for line in lines.lines() {
+        let (name, value) = line.split_once('=').unwrap();
+        again.env(name, value.trim_matches('\''));
+    }
+    let target = again.output().unwrap().stdout;
+    assert!(lines.contains(String::from_utf8(target).unwrap().trim()), "{lines}");
+}
+
+#[test]
+fn flags_choose_service_family_task_and_container() {
+    let place = Place::new();
+    let web = place.json(&["--service", "web", "--container", "envoy"]);
+    assert_eq!((&web["service"], &web["container"]), (&json!("web"), &json!("envoy")));
+    let batch = place.json(&["--family", "batch"]);
+    assert_eq!((&batch["service"], &batch["container"]), (&Value::Null, &json!("job")));
+    let id = batch["task_id"].as_str().unwrap();
+    for named in [id, &id[..12], batch["task_arn"].as_str().unwrap()] {
+        assert_eq!(place.json(&["--id", named])["task_id"], batch["task_id"]);
+    }
+}
+
+#[test]
+fn of_several_tasks_the_newest_is_taken_and_said_when_nobody_can_be_asked() {
+    let place = Place::new();
+    let output = place.target(&["--service", "web"]).output().unwrap();
+    let said = stderr(&output);
+    assert!(said.contains("the newest of 2 of service web in cluster prod"), "{said}");
+    assert!(said.contains("container web: named like the service"), "{said}");
+    let quiet = place.target(&["--service", "web", "-q"]).output().unwrap();
+    assert_eq!(stderr(&quiet), "");
+    assert_eq!(quiet.stdout, output.stdout);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_filter_command_picks_from_ecstas_lines() {
+    let place = Place::new();
+    let pick =
+        |filter: &str| place.json(&["--service", "web", "--filter-command", filter])["task_id"].clone();
+    let (first, second) = (pick("sed -n 1p"), pick("sed -n 2p"));
+    assert_ne!(first, second);
+    refuses(
+        place.target(&["--service", "web", "--filter-command", "exit 7 "]),
+        &["filter command `exit 7 `", "exit status: 7", "--task"],
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_person_on_a_terminal_is_asked() {
+    let place = Place::new();
+    let newest = place.json(&["--service", "web"])["task_id"].clone();
+    let mut command = place.target(&["--service", "web", "--container", "web", "--color", "never"]);
+    command.env("TERM", "xterm").env("PATH", "/usr/bin:/bin");
+    let mut terminal = support::terminal::Terminal::start(&command);
+    terminal.wait_for(newest.as_str().unwrap());
+    terminal.type_keys("\x1b[B\r");
+    terminal.wait_for("ecs:prod_");
+    assert_eq!(terminal.end(), Some(0));
+
+    let mut terminal = support::terminal::Terminal::start(&command);
+    terminal.wait_for(newest.as_str().unwrap());
+    terminal.type_keys("\x03");
+    terminal.wait_for("error: ");
+    assert_eq!(terminal.end(), Some(130));
+}
+
+#[test]
+fn lists_are_read_to_their_last_page() {
+    let place = Place::new();
+    place.sandbox.faults(json!({"page_size": 1}));
+    let id = place.json(&["--family", "batch"])["task_id"].as_str().unwrap().to_owned();
+    assert_eq!(place.json(&["--task", &id[..12]])["container"], "job");
+    assert!(place.sandbox.calls("ListTasks") > 2);
+}
+
+#[test]
+fn throttled_calls_are_tried_again() {
+    let place = Place::new();
+    place.sandbox.faults(json!({"api": {"ListTasks": {"code": "ThrottlingException", "message": "Rate exceeded", "count": 2}}}));
+    place.prints(&[]);
+    assert_eq!(place.sandbox.calls("ListTasks"), 3);
+}
+
+#[test]
+fn names_that_are_wrong_are_answered_with_those_there_are() {
+    let place = Place::new();
+    refuses(
+        place.target(&["--cluster", "prd"]),
+        &["no cluster prd in us-east-1", "prod", "other", "hint: did you mean prod?"],
+    );
+    refuses(
+        place.target(&["--service", "wrker"]),
+        &["no service wrker in cluster prod", "web", "hint: did you mean worker?"],
+    );
+    refuses(place.target(&["--task", "fedcba"]), &["no task fedcba in cluster prod", "running tasks there"]);
+    refuses(
+        place.target(&["--task", "0123456789abcdef0123456789abcdef"]),
+        &["no task 0123456789abcdef0123456789abcdef in cluster prod"],
+    );
+    refuses(
+        place.target(&["--container", "mian"]),
+        &["no container mian in task", "containers there: main", "did you mean main?"],
+    );
+    refuses(place.target(&["--service", "pair"]), &["several containers: left, right", "--container"]);
+}
+
+#[test]
+fn tasks_that_cannot_be_used_say_why() {
+    let place = Place::new();
+    refuses(
+        place.target(&["--service", "idle"]),
+        &["no running task of service idle in cluster prod", "desired count is 0"],
+    );
+    refuses(place.target(&["--family", "nothing"]), &["no running task of family nothing in cluster prod"]);
+    refuses(
+        place.target(&["--service", "old"]),
+        &["execute-command is off in service old", "--enable-execute-command"],
+    );
+    refuses(
+        place.target(&["--service", "broken"]),
+        &["agent of container app", "STOPPED", "CannotStartAgent", "ssmmessages:CreateControlChannel"],
+    );
+}
+
+#[test]
+fn without_project_and_flags_there_is_one_clear_error() {
+    let place = Place::new();
+    let nowhere = tempfile::tempdir().unwrap();
+    let mut command = place.target(&[]);
+    command.current_dir(&nowhere);
+    refuses(command, &["no project here", "ecspresso.yml", "--cluster"]);
+    let mut command = place.target(&["--cluster", "prod"]);
+    command.current_dir(&nowhere).env("AWS_REGION", "us-east-1");
+    refuses(command, &["several tasks run in cluster prod", "worker", "batch", "--service"]);
+    let mut command = place.target(&["--cluster", "prod", "--service", "worker"]);
+    command.current_dir(&nowhere);
+    refuses(command, &["no AWS region", "--region"]);
+    assert_eq!(place.sandbox.calls("DescribeServices"), 0);
+}
+
+#[test]
+fn another_region_is_named_in_the_error() {
+    let place = Place::new();
+    refuses(place.target(&["--region", "eu-west-1"]), &["no cluster prod in eu-west-1", "--region"]);
+}
+
+#[test]
+fn credentials_that_are_missing_or_refused_say_what_to_do() {
+    let place = Place::new();
+    let mut command = place.target(&[]);
+    command
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY")
+        .env_remove("AWS_SESSION_TOKEN");
+    refuses(command, &["no AWS credentials found", "--profile", "AWS_ACCESS_KEY_ID"]);
+
+    let mut command = place.target(&[]);
+    command.env("AWS_ACCESS_KEY_ID", "ASIAEXPIRED000000000");
+    refuses(command, &["ecs:ListTasks failed", "expired", "aws sso login"]);
+
+    let mut command = place.target(&[]);
+    command.env("AWS_ACCESS_KEY_ID", "AKIASOMEBODYELSE0000");
+    refuses(command, &["The security token included in the request is invalid", "right account"]);
+
+    refuses(
+        place.target(&["--profile", "nobody"]),
+        &["no AWS credentials for profile nobody", "aws configure"],
+    );
+}
+
+#[test]
+fn an_sso_session_that_is_over_names_the_login_that_renews_it() {
+    let place = Place::new();
+    let home = place.directory.path();
+    let config = home.join("aws-config");
+    std::fs::write(
+        &config,
+        "[profile dev]\nsso_session = dev\nsso_account_id = 123456789012\nsso_role_name = Developer\n\
+         [sso-session dev]\nsso_region = us-east-1\nsso_start_url = https://example.awsapps.com/start\n",
+    )
+    .unwrap();
+    let run = || {
+        let mut command = place.target(&["--profile", "dev"]);
+        command.env("AWS_CONFIG_FILE", &config);
+        command
+    };
+    refuses(run(), &["cannot get AWS credentials", "hint: sign in again: aws sso login --profile dev"]);
+    let cache = home.join(".aws/sso/cache");
+    std::fs::create_dir_all(&cache).unwrap();
+    // SHA-1 of the session's name, as every AWS tool names the file.
+    std::fs::write(
+        cache.join("34c6fceca75e456f25e7e99531e2425c6c1de443.json"),
+        r#"{"accessToken": "t0p-s3cret", "expiresAt": "2020-01-01T00:00:00Z"}"#,
+    )
+    .unwrap();
+    refuses(run(), &["expired", "hint: sign in again: aws sso login --profile dev"]);
+}
+
+#[test]
+fn access_denied_names_the_permission() {
+    let place = Place::new();
+    let denied = |operation: &str, message: &str| json!({"api": {operation: {"code": "AccessDeniedException", "message": message}}});
+    place.sandbox.faults(denied("DescribeTasks", ""));
+    refuses(place.target(&[]), &["ecs:DescribeTasks", "IAM permission ecs:DescribeTasks"]);
+    let message = "User: arn:aws:iam::1:user/u is not authorized to perform: ecs:ListTasks on resource: *";
+    place.sandbox.faults(denied("ListTasks", message));
+    refuses(place.target(&[]), &[message, "IAM permission ecs:ListTasks"]);
+}
+
+#[test]
+fn an_endpoint_that_does_not_answer_is_named() {
+    let place = Place::new();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let endpoint = format!("http://{closed}");
+    let mut command = place.target(&[]);
+    for (name, _) in &place.sandbox.env {
+        if name.starts_with("AWS_ENDPOINT_URL") {
+            command.env(name, &endpoint);
+        }
+    }
+    command.env("AWS_MAX_ATTEMPTS", "1");
+    refuses(command, &["no answer from AWS in us-east-1: tcp connect error", &endpoint]);
+}
+
+#[test]
+fn a_certificate_bundle_that_cannot_be_used_is_named() {
+    let place = Place::new();
+    let mut command = place.target(&[]);
+    command.env("AWS_CA_BUNDLE", "/no/such/bundle.pem");
+    refuses(command, &["/no/such/bundle.pem", "AWS_CA_BUNDLE"]);
+}
+
+#[test]
+fn verbose_says_which_file_was_taken_and_where_each_value_came_from() {
+    let place = Place::new();
+    let mut command = place.target(&["-v", "--cluster", "prod"]);
+    let output = command.env("ECSX_CONTAINER", "main").output().unwrap();
+    let said = stderr(&output);
+    for line in ["project ", "ecspresso.yml)", "cluster prod (--cluster)", "container main (ECSX_CONTAINER)"]
+    {
+        assert!(said.contains(line), "{line:?} is not in:\n{said}");
+    }
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn offline_prints_the_project_alone_and_asks_nobody() {
+    let place = Place::new();
+    let found = place.json(&["--offline"]);
+    let config = std::fs::canonicalize(place.directory.path()).unwrap().join("ecspresso.yml");
+    assert_eq!(
+        found,
+        json!({
+            "config": config,
+            "region": "us-east-1",
+            "cluster": "prod",
+            "service": "worker",
+            "service_definition": null,
+            "task_definition": null,
+            "family": null,
+            "containers": null,
+            "presets": null,
+        })
+    );
+    assert_eq!(place.sandbox.state()["calls"], json!({}));
+    std::fs::write(place.directory.path().join("ecspresso.yml"), "cluster: {{ must_env `NO_SUCH` }}\n")
+        .unwrap();
+    refuses(place.target(&["--offline", "-o", "json"]), &["NO_SUCH", "ecspresso.yml:1"]);
+}
+
+#[test]
+fn a_command_line_that_is_wrong_is_exit_code_2() {
+    let place = Place::new();
+    let output = place.target(&["--nonsense"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.stdout, b"");
+}
