@@ -7,6 +7,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod ecs;
+pub mod exec;
 pub mod plugin;
 pub mod project;
 pub mod resolve;

@@ -31,6 +31,28 @@ const LAYERS: &[Layer] = &[
         ],
     },
     Layer {
+        root: "src/exec",
+        forbidden: &[
+            "tokio",
+            "std::net",
+            "std::env",
+            "std::io",
+            "std::process",
+            "Instant::now",
+            "getrandom",
+            "aws_",
+            "crate::aws",
+            "crate::ecs",
+            "crate::plugin",
+            "crate::project",
+            "crate::resolve",
+            "crate::session",
+            "crate::ssm",
+            "crate::ui",
+            "println!",
+        ],
+    },
+    Layer {
         root: "src/project",
         forbidden: &[
             "tokio",

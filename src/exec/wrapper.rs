@@ -1,0 +1,254 @@
+//! The client's half of a wrapped command.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use super::frames::{Frames, Piece};
+use super::marks::{Marks, Nonce};
+use super::script::{STDERR_CHUNK, Script};
+use super::{Command, Mode};
+
+/// Largest piece of stdin, bytes.
+const CHUNK: usize = 16 << 10;
+/// Bytes of stdin sent and not yet taken by the wrapper. What lies unread fits into the
+/// terminal's buffer, so that the agent is never stuck in a write to it and goes on to take
+/// acknowledgements.
+const WINDOW: usize = 64 << 10;
+/// What is kept of the words a shell says instead of the hello or the start, bytes.
+const PREAMBLE: usize = 4 << 10;
+
+/// What a wrapper wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send this into the session, in order.
+    Send(Bytes),
+    /// The command's stdout, or in a terminal all its output.
+    Stdout(Bytes),
+    /// The command's stderr.
+    Stderr(Bytes),
+    /// The command runs from now on.
+    Started,
+    /// It ended with this code; 128 and a signal's number if one killed it. All its output
+    /// came before. Once what is still to be sent is out, the session can end.
+    Exited(u8),
+    /// The container has no such tool: it cannot be done with pipes.
+    Missing(String),
+    /// The streams cannot be told apart any more.
+    Broken(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Waits for the hello.
+    Booting,
+    /// The script is sent.
+    Starting,
+    Running,
+    Over,
+}
+
+/// One command in its wrapper. Drain [`Self::poll_output`] after each call.
+#[derive(Debug)]
+pub struct Wrapper {
+    mode: Mode,
+    script: Script,
+    phase: Phase,
+    outputs: VecDeque<Output>,
+    preamble: Vec<u8>,
+    /// In the session's output, until the command runs.
+    marks: Marks,
+    frames: Frames,
+    /// Its mark is the exit code.
+    stdout: Stream,
+    stderr: Stream,
+    /// Sizes of the pieces of stdin that are on their way.
+    under_way: VecDeque<usize>,
+    stdin_ended: bool,
+}
+
+/// A stream that ends with a mark: what follows is not the command's.
+#[derive(Debug)]
+struct Stream {
+    marks: Marks,
+    end: Option<String>,
+}
+
+impl Stream {
+    fn new(nonce: &Nonce) -> Self {
+        Self { marks: Marks::new(nonce), end: None }
+    }
+
+    /// The stream goes on with `bytes`; `whole`: a mark does not go on in the next ones.
+    fn feed(&mut self, bytes: &[u8], whole: bool) -> [Bytes; 2] {
+        if self.end.is_some() {
+            return Default::default();
+        }
+        let found = self.marks.feed(bytes);
+        self.end = found.mark.map(|(text, _)| text);
+        [found.before, if whole { self.marks.flush() } else { Bytes::new() }]
+    }
+}
+
+impl Wrapper {
+    /// Wraps `command`. `random` tells this session's marks from everybody's bytes.
+    pub fn new(command: &Command, mode: Mode, random: [u8; 8]) -> Self {
+        let nonce = Nonce::new(random);
+        Self {
+            mode,
+            script: Script::new(command, mode, &nonce),
+            phase: Phase::Booting,
+            outputs: VecDeque::new(),
+            preamble: Vec::new(),
+            marks: Marks::new(&nonce),
+            frames: Frames::default(),
+            stdout: Stream::new(&nonce),
+            stderr: Stream::new(&nonce),
+            under_way: VecDeque::new(),
+            stdin_ended: false,
+        }
+    }
+
+    /// What ECS is to run.
+    pub fn command_line(&self) -> &str {
+        &self.script.line
+    }
+
+    /// Whether the wrapper's shell has said hello.
+    pub fn has_begun(&self) -> bool {
+        self.phase != Phase::Booting
+    }
+
+    /// What came instead of the hello or the start: a shell's complaint.
+    pub fn preamble(&self) -> String {
+        String::from_utf8_lossy(&self.preamble).trim().to_owned()
+    }
+
+    /// Bytes of stdin that [`Self::stdin`] takes now: none before the start, while too much is
+    /// under way, and after the end.
+    pub fn stdin_capacity(&self) -> usize {
+        match self.mode {
+            _ if self.phase != Phase::Running || self.stdin_ended => 0,
+            Mode::Terminal => CHUNK,
+            Mode::Piped => CHUNK.min(WINDOW - self.under_way.iter().sum::<usize>().min(WINDOW)),
+        }
+    }
+
+    /// The command's stdin, or the keys; at most [`Self::stdin_capacity`] bytes.
+    pub fn stdin(&mut self, bytes: Bytes) {
+        if bytes.is_empty() || self.phase != Phase::Running || self.stdin_ended {
+            return;
+        }
+        if self.mode == Mode::Terminal {
+            return self.outputs.push_back(Output::Send(bytes));
+        }
+        self.under_way.push_back(bytes.len());
+        let mut frame = BytesMut::from(format!("{:<8}", bytes.len()).as_bytes());
+        frame.extend_from_slice(&bytes);
+        self.outputs.push_back(Output::Send(frame.freeze()));
+    }
+
+    /// stdin has ended. A terminal's command is told by Ctrl-D, as there is no other way.
+    pub fn end_stdin(&mut self) {
+        if self.phase != Phase::Running || std::mem::replace(&mut self.stdin_ended, true) {
+            return;
+        }
+        let end = if self.mode == Mode::Terminal { &b"\x04"[..] } else { b"end     " };
+        self.outputs.push_back(Output::Send(Bytes::from_static(end)));
+    }
+
+    /// The session's output goes on with `bytes`.
+    pub fn received(&mut self, bytes: &[u8]) {
+        let mut rest = Bytes::copy_from_slice(bytes);
+        while matches!(self.phase, Phase::Booting | Phase::Starting) {
+            let found = self.marks.feed(&rest);
+            let room = PREAMBLE.saturating_sub(self.preamble.len());
+            self.preamble.extend_from_slice(&found.before[..found.before.len().min(room)]);
+            let Some((text, after)) = found.mark else { return };
+            self.progress(&text);
+            rest = after;
+        }
+        match self.mode {
+            _ if self.phase == Phase::Over => {}
+            Mode::Terminal => {
+                self.stdout(&rest, false);
+                self.check_exit();
+            }
+            Mode::Piped => self.framed(&rest),
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn progress(&mut self, text: &str) {
+        match (self.phase, text) {
+            (Phase::Booting, "hello") => {
+                self.phase = Phase::Starting;
+                // What follows is the terminal's echo of the script.
+                self.preamble.clear();
+                self.outputs.push_back(Output::Send(std::mem::take(&mut self.script.input).into()));
+            }
+            (Phase::Starting, "start") => {
+                self.phase = Phase::Running;
+                self.preamble.clear();
+                self.outputs.push_back(Output::Started);
+            }
+            (Phase::Starting, text) => {
+                if let Some(tool) = text.strip_prefix("no") {
+                    self.phase = Phase::Over;
+                    self.outputs.push_back(Output::Missing(tool.to_owned()));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn framed(&mut self, bytes: &[u8]) {
+        let pieces = match self.frames.feed(bytes) {
+            Ok(pieces) => pieces,
+            Err(reason) => {
+                self.phase = Phase::Over;
+                return self.outputs.push_back(Output::Broken(reason));
+            }
+        };
+        for piece in pieces {
+            match piece {
+                Piece::Taken => drop(self.under_way.pop_front()),
+                Piece::Stdout(bytes) => self.stdout(&bytes, true),
+                Piece::Stderr(bytes) => {
+                    let parts = self.stderr.feed(&bytes, bytes.len() < STDERR_CHUNK);
+                    self.put(parts, Output::Stderr);
+                }
+                Piece::Stray(bytes) => self.outputs.push_back(Output::Stderr(bytes)),
+            }
+        }
+        self.check_exit();
+    }
+
+    fn stdout(&mut self, bytes: &[u8], whole: bool) {
+        let parts = self.stdout.feed(bytes, whole);
+        self.put(parts, Output::Stdout);
+    }
+
+    fn put(&mut self, parts: [Bytes; 2], output: fn(Bytes) -> Output) {
+        self.outputs.extend(parts.into_iter().filter(|part| !part.is_empty()).map(output));
+    }
+
+    fn check_exit(&mut self) {
+        let Some(code) = &self.stdout.end else { return };
+        if self.phase == Phase::Over || (self.mode == Mode::Piped && self.stderr.end.is_none()) {
+            return;
+        }
+        self.phase = Phase::Over;
+        if self.mode == Mode::Piped {
+            self.outputs.push_back(Output::Send(Bytes::from_static(b"bye     ")));
+        }
+        self.outputs.push_back(match code.parse() {
+            Ok(code) => Output::Exited(code),
+            Err(_) => Output::Broken(format!("the exit code {code:?} is none")),
+        });
+    }
+}
