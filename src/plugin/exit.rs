@@ -4,6 +4,8 @@
 pub const FAILED: u8 = 1;
 /// The command line could not be understood.
 pub const USAGE: u8 = 2;
+/// A command ended, and there was no way to learn its exit code.
+pub const UNKNOWN: u8 = 124;
 /// A command was to be run and ecsx or AWS failed before it could report a code of its own.
 pub const ECSX_FAILED: u8 = 125;
 /// The command was found and could not be run.
@@ -15,10 +17,11 @@ pub const INTERRUPTED: u8 = 130;
 
 /// Every code and what it means: the table of `docs/plugins.md`. A command that was run (a
 /// plugin, a remote command) keeps its own.
-pub const TABLE: [(u8, &str); 7] = [
+pub const TABLE: [(u8, &str); 8] = [
     (0, "done"),
     (FAILED, "something failed: project, AWS, session"),
     (USAGE, "the command line could not be understood"),
+    (UNKNOWN, "a command ended, and there was no way to learn its exit code"),
     (ECSX_FAILED, "a command was to be run, and ecsx or AWS failed before it had a code of its own"),
     (CANNOT_RUN, "the command was found and could not be run"),
     (NOT_FOUND, "the command was not found"),

@@ -8,9 +8,12 @@ mod dial;
 mod driver;
 mod endpoint;
 mod error;
+pub mod exec;
+mod fate;
 pub mod forward;
 mod liveness;
 mod proxy;
+pub mod terminal;
 
 pub use dial::{Network, Socket, Transport};
 pub use driver::{Event, Session};

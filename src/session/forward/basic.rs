@@ -17,10 +17,10 @@ use crate::session::{Event, Session, SessionError};
 use crate::ssm::channel::Flag;
 
 use super::connection::{Backlog, Connection, Local};
-use super::fate::Watch;
 use super::line::{Line, stopped};
 use super::serve::{End, Place, Trouble};
 use super::status::Status;
+use crate::session::fate::Watch;
 
 /// Pieces of local data that wait for the session.
 const BATCH: usize = 4;

@@ -9,7 +9,6 @@
 mod advice;
 mod basic;
 mod connection;
-mod fate;
 mod holder;
 mod line;
 mod listen;

@@ -14,10 +14,10 @@ use crate::ssm::channel::PAYLOAD_SIZE;
 use crate::ssm::smux::{self, StreamId};
 
 use super::connection::{self, Backlog, CHUNK, Connection, Local};
-use super::fate::Watch;
 use super::line::{Accepted, Line, stopped};
 use super::serve::{End, Place, Trouble};
 use super::status::Status;
+use crate::session::fate::Watch;
 
 /// Bytes written to the session at once: two messages of the data channel, lest bulk go in
 /// frames that an agent may take twice unnoticed (see [`smux`]).

@@ -17,12 +17,12 @@ use crate::session::{Event, Network, Session, SessionError};
 use crate::ssm::channel::{Kind, Ready};
 
 use super::advice;
-use super::fate::{self, Fate, Watch};
 use super::line::{Line, stopped};
 use super::listen::Listener;
 use super::spec::Destination;
 use super::status::{Report, Status};
 use super::{basic, mux};
+use crate::session::fate::{self, Fate, Watch};
 
 /// How long an agent may take to take a session up.
 const HANDSHAKE: Duration = Duration::from_secs(20);

@@ -1,0 +1,44 @@
+//! Notices in words, on stderr.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use ecsx::session::exec::{Notice, Report};
+use ecsx::ui::{Ui, Verbosity};
+
+/// Tells on stderr, on a raw terminal with what that needs.
+pub(crate) fn report(ui: Ui) -> Report {
+    Arc::new(move |notice, raw| {
+        let detail = matches!(notice, Notice::Opened(_));
+        let warning = matches!(notice, Notice::Bare | Notice::Stuck(_) | Notice::Leaving | Notice::Idle);
+        let words = words(&notice);
+        match (raw, detail, warning) {
+            (_, true, _) => ui.detail(&words),
+            (false, _, true) => ui.warn(&words),
+            (false, _, false) => ui.status(&words),
+            (true, _, false) if ui.verbosity() < Verbosity::Normal => {}
+            // Whatever is on the screen, the remote program drew it: no colours, own lines.
+            (true, ..) => {
+                let words: String = words.chars().filter(|c| !c.is_control()).collect();
+                let _ = write!(std::io::stderr(), "\r\n[ecsx: {words}]\r\n");
+            }
+        }
+    })
+}
+
+fn words(notice: &Notice) -> String {
+    match notice {
+        Notice::Opened(id) => format!("session {id}"),
+        Notice::Bare => {
+            "the container has no shell: the command runs without one. It gets no stdin from a pipe, stdout and stderr come as one, through a terminal, and its exit code cannot be known (124)".into()
+        }
+        Notice::Agent(text) => text.clone(),
+        Notice::Lost(why) => format!("connection lost ({why}); making it anew. ~. after Enter or Ctrl-C leaves"),
+        Notice::Stuck(error) => format!("the connection cannot be made anew: {error}"),
+        Notice::Resumed(after) => format!("the connection is back after {} s", after.as_secs()),
+        Notice::Leaving => "ECS is about to stop this task".into(),
+        Notice::Idle => {
+            "ECS ends this session in two minutes unless something is typed; --keepalive prevents that".into()
+        }
+    }
+}

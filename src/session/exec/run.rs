@@ -1,0 +1,383 @@
+//! One session with one command, from ExecuteCommand to the end.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::ecs::Cloud;
+use crate::exec::{Mode, Output, Wrapper};
+use crate::session::fate::Fate;
+use crate::session::terminal::{Escape, HELP, Key, Raw, Resizes, Signals, size};
+use crate::session::{Event, Session, SessionError};
+use crate::ssm::channel::Stream;
+
+use super::stdio::{self, Local, Writer};
+use super::vigil::{Due, Idle, Vigil};
+use super::{ExecError, Notice, Outcome, Setting};
+
+/// How long the agent and the container's shell may take to start the command.
+const START: Duration = Duration::from_secs(30);
+/// How long the agent may take to close a session whose command has ended.
+const CLOSING: Duration = Duration::from_secs(2);
+/// A shorter break of the connection is not worth a word.
+const BREAK: Duration = Duration::from_secs(2);
+/// Keys that may wait for the network, bytes: with less, `~.` would not be seen behind them.
+const KEYS: usize = 1 << 20;
+/// The size of no terminal, for commands that insist.
+const NO_TERMINAL: (u32, u32) = (80, 24);
+
+/// One session with one command.
+pub(super) struct Run<'a, C> {
+    setting: &'a Setting<C>,
+    session: Session<C>,
+    /// `None`: the command runs bare.
+    wrapper: Option<Wrapper>,
+    /// For the session, as its window allows.
+    unsent: VecDeque<Bytes>,
+    /// Not yet taken by the wrapper.
+    input: VecDeque<Bytes>,
+    stdin: Option<mpsc::Receiver<Bytes>>,
+    escape: Escape,
+    /// For the local streams, as their readers allow.
+    backlog: VecDeque<(Local, Bytes)>,
+    writer: Writer,
+    raw: Option<Raw>,
+    size: (u32, u32),
+    vigil: Vigil<C>,
+    idle: Idle,
+    started: bool,
+    since: Instant,
+    lost: Option<String>,
+    exited: Option<u8>,
+    over: bool,
+}
+
+impl<'a, C: Cloud> Run<'a, C> {
+    /// Asks ECS to run `line`.
+    pub(super) async fn start(
+        setting: &'a Setting<C>,
+        line: &str,
+        wrapper: Option<Wrapper>,
+    ) -> Result<Self, ExecError> {
+        let target = &setting.target;
+        let ticket =
+            setting.cloud.execute_command(&target.cluster, &target.task_arn, &target.container, line).await?;
+        (setting.report)(Notice::Opened(ticket.session_id.clone()), false);
+        let (cloud, network) = (setting.cloud.clone(), setting.network.clone());
+        let session = Session::new(cloud, network, ticket, target.ssm_target(), false)?;
+        let now = Instant::now();
+        Ok(Self {
+            setting,
+            session,
+            wrapper,
+            unsent: VecDeque::new(),
+            input: VecDeque::new(),
+            stdin: None,
+            escape: Escape::default(),
+            backlog: VecDeque::new(),
+            writer: Writer::start(),
+            raw: None,
+            size: size().unwrap_or(NO_TERMINAL),
+            vigil: Vigil::new(setting.cloud.clone(), target.clone(), now),
+            idle: Idle::new(now, setting.keepalive),
+            started: false,
+            since: now,
+            lost: None,
+            exited: None,
+            over: false,
+        })
+    }
+
+    /// Carries bytes until the command, the session or the person ends it.
+    pub(super) async fn finish(mut self) -> Result<Outcome, ExecError> {
+        let done = self.carry().await;
+        // The terminal first, whatever the network does now.
+        self.raw = None;
+        self.stdin = None;
+        let written = self.write_out(&done).await;
+        if !self.over {
+            self.session.leave(false).await;
+        }
+        match (done?, written) {
+            (outcome, Ok(())) => Ok(outcome),
+            (_, Err(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(Outcome::Unread),
+            (_, Err(e)) => Err(ExecError::Local("cannot write the command's output", e)),
+        }
+    }
+
+    async fn write_out(&mut self, done: &Result<Outcome, ExecError>) -> std::io::Result<()> {
+        if matches!(done, Ok(Outcome::Left | Outcome::Signal(_))) {
+            // Whoever leaves does not wait for a reader.
+            let _ = timeout(Duration::from_millis(200), self.writer.finish()).await;
+            return Ok(());
+        }
+        while !self.backlog.is_empty() && self.writer.take(&mut self.backlog).await {}
+        self.writer.finish().await
+    }
+
+    async fn carry(&mut self) -> Result<Outcome, ExecError> {
+        let local = |e| ExecError::Local("cannot listen for signals", e);
+        let mut signals = Signals::new().map_err(local)?;
+        let mut resizes = Resizes::new().map_err(local)?;
+        let mut tick = interval(Duration::from_millis(500));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut closing = None;
+        loop {
+            self.pump();
+            if let Some(code) = self.exited {
+                let since = *closing.get_or_insert_with(Instant::now);
+                if self.over || since.elapsed() >= CLOSING {
+                    return Ok(Outcome::Exited(code));
+                }
+            }
+            let wants_input = self.wants_input();
+            self.session.hold(!self.backlog.is_empty());
+            tokio::select! {
+                biased;
+                signal = signals.next() => return Ok(Outcome::Signal(signal)),
+                () = resizes.next(), if self.setting.mode == Mode::Terminal => self.resized(),
+                fate = self.vigil.news() => self.fate(fate)?,
+                read = self.writer.take(&mut self.backlog), if !self.backlog.is_empty() => if !read {
+                    return Ok(Outcome::Unread);
+                },
+                bytes = read(&mut self.stdin), if wants_input => if let Some(left) = self.read(bytes) {
+                    return Ok(left);
+                },
+                event = self.session.next(), if !self.over => if let Some(outcome) = self.event(event)? {
+                    return Ok(outcome);
+                },
+                _ = tick.tick() => self.tick()?,
+            }
+        }
+    }
+
+    /// Moves what can be moved without waiting.
+    fn pump(&mut self) {
+        if let Some(wrapper) = &mut self.wrapper {
+            while wrapper.stdin_capacity() > 0 {
+                let Some(front) = self.input.front_mut() else { break };
+                let piece = front.split_to(front.len().min(wrapper.stdin_capacity()));
+                if front.is_empty() {
+                    self.input.pop_front();
+                }
+                wrapper.stdin(piece);
+            }
+            while let Some(bytes) = sent(wrapper) {
+                self.unsent.push_back(bytes);
+            }
+        } else {
+            self.unsent.extend(self.input.drain(..));
+        }
+        while let Some(front) = self.unsent.front_mut() {
+            let room = self.session.capacity().min(front.len());
+            if room == 0 {
+                return;
+            }
+            self.session.write(front.split_to(room));
+            self.idle.spoke(Instant::now());
+            if !front.has_remaining() {
+                self.unsent.pop_front();
+            }
+        }
+    }
+
+    fn wants_input(&self) -> bool {
+        let waiting: usize = self.input.iter().chain(&self.unsent).map(Bytes::len).sum();
+        match (&self.wrapper, self.setting.mode) {
+            _ if self.stdin.is_none() || self.exited.is_some() => false,
+            // Keys are looked at even if they cannot be sent: `~.` may be among them.
+            (_, Mode::Terminal) => waiting < KEYS,
+            (Some(wrapper), Mode::Piped) => waiting == 0 && wrapper.stdin_capacity() > 0,
+            (None, Mode::Piped) => false,
+        }
+    }
+
+    /// stdin went on with these bytes, or ended.
+    fn read(&mut self, bytes: Option<Bytes>) -> Option<Outcome> {
+        let Some(bytes) = bytes else {
+            self.stdin = None;
+            self.end_input();
+            return None;
+        };
+        if self.raw.is_none() {
+            self.input.push_back(bytes);
+            return None;
+        }
+        for key in self.escape.feed(&bytes) {
+            match key {
+                Key::Send(keys) => self.input.push_back(keys.into()),
+                Key::Help => self.backlog.push_back((Local::Stderr, Bytes::from_static(HELP.as_bytes()))),
+                Key::Leave => return Some(Outcome::Left),
+            }
+        }
+        None
+    }
+
+    /// Behind what is still to be sent.
+    fn end_input(&mut self) {
+        self.pump();
+        match &mut self.wrapper {
+            Some(wrapper) => wrapper.end_stdin(),
+            None if self.setting.mode == Mode::Terminal => self.unsent.push_back(Bytes::from_static(b"\x04")),
+            None => {}
+        }
+    }
+
+    /// The session has something to tell.
+    fn event(&mut self, event: Event) -> Result<Option<Outcome>, ExecError> {
+        match event {
+            Event::Ready(ready) => {
+                if !ready.message.is_empty() {
+                    self.report(Notice::Agent(ready.message));
+                }
+                self.session.resize(self.size.0, self.size.1);
+                self.vigil.heard(Instant::now());
+                if self.wrapper.is_none() {
+                    self.started()?;
+                }
+            }
+            Event::Data(stream, bytes) => {
+                self.vigil.heard(Instant::now());
+                match stream {
+                    Stream::Output => return self.received(bytes).map(|()| None),
+                    Stream::Error => self.backlog.push_back((Local::Stderr, bytes)),
+                }
+            }
+            Event::ExitCode(code) => self.exited = Some(u8::try_from(code).unwrap_or(u8::MAX)),
+            Event::Lost(why) => self.lost = Some(why),
+            Event::Retrying(error) if error.needs_a_person() => self.report(Notice::Stuck(error)),
+            Event::Resumed(after) => {
+                self.lost = None;
+                self.vigil.heard(Instant::now());
+                if after >= BREAK {
+                    self.report(Notice::Resumed(after));
+                }
+            }
+            Event::Ended(error) => return self.ended(error),
+            Event::Retrying(_)
+            | Event::ConnectFailed
+            | Event::Publication(_)
+            | Event::Writable
+            | Event::FlagTaken => {}
+        }
+        Ok(None)
+    }
+
+    fn received(&mut self, bytes: Bytes) -> Result<(), ExecError> {
+        let Some(wrapper) = &mut self.wrapper else {
+            self.backlog.push_back((Local::Stdout, bytes));
+            return Ok(());
+        };
+        wrapper.received(&bytes);
+        while let Some(output) = self.wrapper.as_mut().and_then(Wrapper::poll_output) {
+            let container = || self.setting.target.container.clone();
+            match output {
+                Output::Send(bytes) => self.unsent.push_back(bytes),
+                Output::Stdout(bytes) => self.backlog.push_back((Local::Stdout, bytes)),
+                Output::Stderr(bytes) => self.backlog.push_back((Local::Stderr, bytes)),
+                Output::Started => self.started()?,
+                Output::Exited(code) => self.exited = Some(code),
+                Output::Missing(tool) => return Err(ExecError::NoTool { container: container(), tool }),
+                Output::Broken(reason) => return Err(ExecError::Damaged(reason)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The command runs: the keys are its own now.
+    fn started(&mut self) -> Result<(), ExecError> {
+        self.started = true;
+        if self.setting.raw {
+            let raw = Raw::enter().map_err(|e| ExecError::Local("cannot put the terminal in raw mode", e))?;
+            self.raw = Some(raw);
+        }
+        if self.setting.stdin {
+            self.stdin = Some(stdio::stdin());
+        } else {
+            self.end_input();
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, error: SessionError) -> Result<Option<Outcome>, ExecError> {
+        self.over = true;
+        if self.exited.is_some() {
+            return Ok(None);
+        }
+        let begun = self.wrapper.as_ref().map_or(self.started, Wrapper::has_begun);
+        match &error {
+            SessionError::Closed(text) if text.trim().is_empty() && self.wrapper.is_none() => {
+                Ok(Some(Outcome::Unknown))
+            }
+            _ => Err(ExecError::ended(error, &self.setting.target, begun)),
+        }
+    }
+
+    fn resized(&mut self) {
+        let Some(size) = size().filter(|size| *size != self.size) else { return };
+        self.size = size;
+        self.session.resize(size.0, size.1);
+        self.idle.spoke(Instant::now());
+    }
+
+    fn fate(&mut self, fate: Fate) -> Result<(), ExecError> {
+        match fate {
+            Fate::Gone(reason) => {
+                let task = self.setting.target.task_id.clone();
+                return Err(SessionError::TaskGone { task, reason }.into());
+            }
+            Fate::Leaving => self.report(Notice::Leaving),
+            Fate::Running | Fate::Unknown => {}
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> Result<(), ExecError> {
+        let now = Instant::now();
+        let lost = self.session.lost_since();
+        if lost.is_some_and(|since| now.saturating_duration_since(since) >= BREAK)
+            && let Some(why) = self.lost.take()
+        {
+            self.report(Notice::Lost(why));
+        }
+        if !self.started && lost.is_none() && now.saturating_duration_since(self.since) >= START {
+            let container = self.setting.target.container.clone();
+            return Err(match self.wrapper.as_ref().filter(|wrapper| wrapper.has_begun()) {
+                Some(wrapper) => ExecError::StrangeShell { container, said: wrapper.preamble() },
+                None => SessionError::Silent { container, seconds: START.as_secs() }.into(),
+            });
+        }
+        self.vigil.tick(now);
+        match self.idle.tick(now) {
+            Due::Nothing => {}
+            Due::Warning => self.report(Notice::Idle),
+            Due::Keepalive => {
+                self.session.resize(self.size.0, self.size.1);
+                self.idle.spoke(now);
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&self, notice: Notice) {
+        (self.setting.report)(notice, self.raw.is_some());
+    }
+}
+
+/// What the wrapper sends when nothing was received.
+fn sent(wrapper: &mut Wrapper) -> Option<Bytes> {
+    match wrapper.poll_output()? {
+        Output::Send(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+async fn read(stdin: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Bytes> {
+    match stdin {
+        Some(stdin) => stdin.recv().await,
+        None => std::future::pending().await,
+    }
+}
