@@ -130,6 +130,7 @@ mod tests {
             region: "us-east-1".into(),
             cluster: "c".into(),
             service: None,
+            family: "f".into(),
             task_arn: "arn:aws:ecs:us-east-1:1:task/c/t".into(),
             task_id: "t".into(),
             container: "app".into(),
