@@ -8,6 +8,8 @@
 pub mod aws;
 pub mod ecs;
 pub mod exec;
+#[cfg(feature = "aws")]
+pub mod live;
 pub mod plugin;
 pub mod project;
 pub mod resolve;

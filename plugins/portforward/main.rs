@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use ecsx::aws::Aws;
 use ecsx::ecs::Target;
+use ecsx::live;
 use ecsx::plugin::{Plugin, exit};
 use ecsx::resolve::Wanted;
 use ecsx::session::forward::{Bind, Destination, Forward, Listener, Retarget, Setting, Spec, Status};
@@ -31,7 +32,7 @@ use teller::{Subject, Teller};
 const FAREWELL: Duration = Duration::from_millis(2500);
 
 fn main() -> ExitCode {
-    let mut args: Args = Plugin::new().parse();
+    let mut args: Args = live::values(Plugin::new()).values("words", live::forwards).parse();
     let ui = args.options.ui();
     let done = (|| {
         let forwards = args.specs()?;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ecsx::aws::Aws;
+use ecsx::live;
 use ecsx::plugin::{Plugin, exit};
 use ecsx::resolve::Options;
 use ecsx::ui::{Failure, Ui};
@@ -32,7 +33,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments: Arguments = Plugin::new().parse();
+    let arguments: Arguments = live::values(Plugin::new()).parse();
     let ui = arguments.options.ui();
     match run(arguments, &ui) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,276 @@
+//! What TAB offers for `--cluster`, `--service`, `--task`, `--container`, `--profile`, `--region`
+//! and the names of forwards: what the project says, at once; what AWS says, from a cache on
+//! disk or within [`NETWORK`].
+//!
+//! ```no_run
+//! # use clap::Parser;
+//! # #[derive(Parser)] struct Arguments { #[command(flatten)] options: ecsx::resolve::Options }
+//! let arguments: Arguments = ecsx::live::values(ecsx::plugin::Plugin::new()).parse();
+//! ```
+
+mod cache;
+mod profiles;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::aws::{Account, Aws};
+use crate::ecs::{self, Cloud, CloudError};
+use crate::plugin::{Asked, Candidate, Plugin};
+use crate::project::Project;
+use crate::resolve::Options;
+use crate::ui::Ui;
+use cache::{Cache, Fresh};
+
+/// How long TAB waits for AWS. The dispatcher kills a plugin after 800 ms.
+pub const NETWORK: Duration = Duration::from_millis(600);
+/// How long a process that nobody waits for may take to fill the cache after a TAB in vain.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Set in that process.
+const REFRESHING: &str = "ECSX_COMPLETE_REFRESH";
+/// More candidates than this are of no use to anybody.
+const MOST: usize = 500;
+
+/// Has a plugin that flattens [`Options`], or [`Globals`](crate::plugin::Globals) alone, complete
+/// their values.
+pub fn values(plugin: Plugin) -> Plugin {
+    plugin
+        .values("cluster", |asked| Question::of(asked).answer(Kind::Clusters))
+        .values("service", |asked| Question::of(asked).answer(Kind::Services))
+        .values("task", |asked| Question::of(asked).answer(Kind::Tasks))
+        .values("container", |asked| Question::of(asked).answer(Kind::Containers))
+        .values("profile", |_| profiles::names(&profiles::files()))
+        .values("region", |_| profiles::regions(&profiles::files()))
+}
+
+/// The forwards that `ecsx.yml` has names for, and where they go.
+pub fn forwards(asked: &Asked) -> Vec<Candidate> {
+    let presets = Question::of(asked).project.presets;
+    let described = presets.into_iter().map(|preset| {
+        let help = match preset.forward {
+            Ok(forward) => match forward.host {
+                Some(host) => format!("{host}:{}", forward.port),
+                None => format!("the container's port {}", forward.port),
+            },
+            Err(_) => String::new(),
+        };
+        Candidate::new(preset.name, help)
+    });
+    described.collect()
+}
+
+/// What is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Clusters,
+    Services,
+    Tasks,
+    Containers,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Clusters => "clusters",
+            Self::Services => "services",
+            Self::Tasks => "tasks",
+            Self::Containers => "containers",
+        }
+    }
+
+    /// How long a list stays true enough.
+    fn fresh_for(self) -> Duration {
+        match self {
+            Self::Clusters => Duration::from_secs(3600),
+            Self::Services => Duration::from_secs(300),
+            Self::Tasks | Self::Containers => Duration::from_secs(30),
+        }
+    }
+}
+
+/// Where the line so far leads.
+struct Question {
+    project: Project,
+    profile: Option<String>,
+    task: Option<String>,
+}
+
+impl Question {
+    fn of(asked: &Asked) -> Self {
+        // Not every plugin has all of the options.
+        let many = |id: &str| {
+            let values = asked.matches.try_get_many::<String>(id).ok().flatten();
+            values.into_iter().flatten().cloned().collect()
+        };
+        let mut options = Options {
+            globals: asked.globals.clone(),
+            task: asked.value("task").map(str::to_owned),
+            envfile: many("envfile"),
+            ext_str: many("ext_str"),
+            ext_code: many("ext_code"),
+            ..Options::default()
+        };
+        // A project in disorder is for the plugin itself to complain of.
+        let silent = Ui::new(clap::ColorChoice::Never, 0, true);
+        let project = options.project(&silent).unwrap_or_else(|_| Project {
+            region: options.globals.region.clone(),
+            cluster: options.globals.cluster.clone(),
+            service: options.globals.service.clone(),
+            ..Project::default()
+        });
+        Self { project, profile: options.globals.profile, task: options.task }
+    }
+
+    fn cluster(&self) -> &str {
+        self.project.cluster.as_deref().unwrap_or("default")
+    }
+
+    /// What the project's files know of it.
+    fn known(&self, kind: Kind) -> Vec<Candidate> {
+        let of_project = |name: &String| Candidate::new(name.as_str(), "of this project");
+        match kind {
+            Kind::Clusters => self.project.cluster.iter().map(of_project).collect(),
+            Kind::Services => self.project.service.iter().map(of_project).collect(),
+            Kind::Tasks => Vec::new(),
+            Kind::Containers => self.project.containers.iter().map(of_project).collect(),
+        }
+    }
+
+    fn answer(&self, kind: Kind) -> Vec<Candidate> {
+        let mut candidates = self.known(kind);
+        // The task definition at hand names the containers: no need to ask.
+        if kind == Kind::Containers && !candidates.is_empty() && self.task.is_none() {
+            return candidates;
+        }
+        for candidate in self.listed(kind) {
+            if candidates.len() < MOST && !candidates.iter().any(|known| known.value == candidate.value) {
+                candidates.push(candidate);
+            }
+        }
+        candidates
+    }
+
+    /// What AWS says, or said.
+    fn listed(&self, kind: Kind) -> Vec<Candidate> {
+        let cache = Cache::of(&self.key(kind));
+        let refreshing = std::env::var_os(REFRESHING).is_some();
+        let stale = match cache.read(kind.fresh_for()) {
+            Fresh::Yes(candidates) if !refreshing => return candidates,
+            Fresh::Yes(candidates) | Fresh::No(candidates) => candidates,
+        };
+        match self.ask(kind, if refreshing { PATIENCE } else { NETWORK }) {
+            Some(Ok(candidates)) => {
+                cache.write(&candidates);
+                candidates
+            }
+            Some(Err(_)) => {
+                cache.write_failure(&stale);
+                stale
+            }
+            None if refreshing => stale,
+            None => {
+                if cache.begin_refresh(PATIENCE) {
+                    refresh();
+                }
+                stale
+            }
+        }
+    }
+
+    /// What the answer depends on.
+    fn key(&self, kind: Kind) -> Vec<String> {
+        let variable = |name: &str| std::env::var(name).unwrap_or_default();
+        let said = |value: &Option<String>| value.clone().unwrap_or_default();
+        let mut key = vec![
+            kind.word().to_owned(),
+            said(&self.project.region),
+            said(&self.profile),
+            self.cluster().to_owned(),
+        ];
+        // A key's id names an account, and is no secret.
+        for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECS", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION"] {
+            key.push(variable(name));
+        }
+        if matches!(kind, Kind::Tasks | Kind::Containers) {
+            key.push(said(&self.project.service));
+            key.push(said(&self.task));
+        }
+        key
+    }
+
+    /// `None`: no answer in time.
+    fn ask(&self, kind: Kind, time: Duration) -> Option<Result<Vec<Candidate>, CloudError>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        let answer = runtime.block_on(tokio::time::timeout(time, async {
+            let account = Account {
+                region: self.project.region.clone(),
+                profile: self.profile.clone(),
+                ca_bundle: std::env::var_os("AWS_CA_BUNDLE").filter(|p| !p.is_empty()).map(PathBuf::from),
+                ..Account::default()
+            };
+            // Without a region there is nobody to ask: the same as an empty list.
+            let Ok(cloud) = Aws::new(&account).await else { return Ok(Vec::new()) };
+            self.list(&cloud, kind).await
+        }));
+        // A name that is still being looked up must not hold the process.
+        runtime.shutdown_background();
+        answer.ok()
+    }
+
+    async fn list(&self, cloud: &impl Cloud, kind: Kind) -> Result<Vec<Candidate>, CloudError> {
+        let names = |arns: Vec<String>| {
+            let mut names: Vec<_> = arns.iter().map(|arn| ecs::last_segment(arn).to_owned()).collect();
+            names.sort();
+            names.into_iter().map(Candidate::from).collect()
+        };
+        match kind {
+            Kind::Clusters => cloud.list_clusters().await.map(names),
+            Kind::Services => cloud.list_services(self.cluster()).await.map(names),
+            Kind::Tasks => Ok(tasks(self.tasks(cloud).await?)),
+            Kind::Containers => Ok(containers(&self.tasks(cloud).await?)),
+        }
+    }
+
+    /// The tasks the line so far allows, newest first.
+    async fn tasks(&self, cloud: &impl Cloud) -> Result<Vec<ecs::Task>, CloudError> {
+        let arns = match &self.task {
+            Some(task) => vec![task.clone()],
+            None => cloud.list_tasks(self.cluster(), self.project.service.as_deref(), None).await?,
+        };
+        let mut tasks = cloud.describe_tasks(self.cluster(), &arns[..arns.len().min(100)]).await?;
+        tasks.sort_by_key(|task| std::cmp::Reverse(task.started_at));
+        Ok(tasks)
+    }
+}
+
+/// Short ids: an ARN's colons split words in bash.
+fn tasks(tasks: Vec<ecs::Task>) -> Vec<Candidate> {
+    let help = |task: &ecs::Task| format!("{} {}", task.definition, task.last_status.to_lowercase());
+    tasks.iter().map(|task| Candidate::new(ecs::last_segment(&task.arn), help(task))).collect()
+}
+
+fn containers(tasks: &[ecs::Task]) -> Vec<Candidate> {
+    let mut names: Vec<&str> = Vec::new();
+    for container in tasks.iter().flat_map(|task| &task.containers) {
+        if !names.contains(&container.name.as_str()) {
+            names.push(&container.name);
+        }
+    }
+    names.into_iter().map(Candidate::from).collect()
+}
+
+/// Asks the same question again in a process that nobody waits for, so that the next TAB finds
+/// the answer in the cache.
+fn refresh() {
+    let Ok(program) = std::env::current_exe() else { return };
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut command = Command::new(program);
+    command.args(words).env(REFRESHING, "1");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Out of the group that the dispatcher may kill.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let _ = command.spawn();
+}
