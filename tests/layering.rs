@@ -24,6 +24,7 @@ const LAYERS: &[Layer] = &[
             "crate::ecs",
             "crate::plugin",
             "crate::project",
+            "crate::live",
             "crate::resolve",
             "crate::session",
             "crate::ui",
@@ -61,6 +62,7 @@ const LAYERS: &[Layer] = &[
             "env::var",
             "aws_",
             "crate::aws",
+            "crate::live",
             "crate::resolve",
             "crate::session",
             "crate::ssm",
@@ -73,9 +75,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         root: "src/aws",
-        forbidden: &["crate::project", "crate::resolve", "crate::session", "crate::ssm"],
+        forbidden: &["crate::live", "crate::project", "crate::resolve", "crate::session", "crate::ssm"],
     },
-    Layer { root: "src/session", forbidden: &["aws_", "crate::aws", "crate::project", "crate::resolve"] },
+    Layer {
+        root: "src/session",
+        forbidden: &["aws_", "crate::aws", "crate::live", "crate::project", "crate::resolve"],
+    },
     Layer {
         root: "src/plugin",
         forbidden: &[
@@ -103,6 +108,10 @@ const LAYERS: &[Layer] = &[
     Layer {
         root: "src/ui",
         forbidden: &["aws_", "crate::aws", "crate::project", "crate::session", "crate::ssm"],
+    },
+    Layer {
+        root: "src/live",
+        forbidden: &["aws_sdk", "aws_config", "crate::session", "crate::ssm", "println!"],
     },
     Layer { root: "plugins", forbidden: &["aws_sdk", "aws_config"] },
 ];

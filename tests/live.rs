@@ -129,14 +129,17 @@ fn a_failure_is_not_asked_for_again_at_once() {
 #[test]
 fn without_credentials_or_region_there_is_nothing_and_no_word_of_it() {
     let desk = Desk::new();
-    for missing in ["AWS_REGION", "AWS_ACCESS_KEY_ID"] {
+    for missing in [&["AWS_REGION", "AWS_DEFAULT_REGION"][..], &["AWS_ACCESS_KEY_ID"]] {
         let mut command = desk.command(&["target", "--cluster", ""]);
-        command.env_remove(missing).env("AWS_EC2_METADATA_DISABLED", "true");
+        for name in missing {
+            command.env_remove(name);
+        }
+        command.env("AWS_EC2_METADATA_DISABLED", "true");
         let said = said(&mut command);
         assert_eq!(
             (said.code, said.stdout.as_str(), said.stderr.as_str()),
             (Some(0), ":36\n", ""),
-            "{missing}"
+            "{missing:?}"
         );
     }
 }

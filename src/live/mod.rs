@@ -203,7 +203,7 @@ impl Question {
     /// `None`: no answer in time.
     fn ask(&self, kind: Kind, time: Duration) -> Option<Result<Vec<Candidate>, CloudError>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-        let answer = runtime.block_on(tokio::time::timeout(time, async {
+        let asking = async {
             let account = Account {
                 region: self.project.region.clone(),
                 profile: self.profile.clone(),
@@ -213,7 +213,8 @@ impl Question {
             // Without a region there is nobody to ask: the same as an empty list.
             let Ok(cloud) = Aws::new(&account).await else { return Ok(Vec::new()) };
             self.list(&cloud, kind).await
-        }));
+        };
+        let answer = runtime.block_on(async { tokio::time::timeout(time, asking).await });
         // A name that is still being looked up must not hold the process.
         runtime.shutdown_background();
         answer.ok()
