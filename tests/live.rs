@@ -151,14 +151,14 @@ fn first_party_plugins_keep_the_contract_and_have_manuals() {
         let mut command = desk.sandbox.command("ecsx");
         said(command.args(words).env("HOME", desk.home.path()).env("ECSX_COMPLETE_MS", "20000"))
     };
-    for name in ["portforward", "target", "sandbox"] {
+    for name in ["portforward", "exec", "target", "sandbox"] {
         let path = support::binary(&format!("ecsx-{name}")).display().to_string();
         let check = ecsx(&["plugin", "check", &path]);
         assert_eq!(check.code, Some(0), "{}{}", check.stdout, check.stderr);
     }
     let pages = desk.home.path().join("man");
     assert_eq!(ecsx(&["help", "--write-man", pages.to_str().unwrap()]).code, Some(0));
-    for page in ["ecsx.1", "ecsx-portforward.1", "ecsx-target.1", "ecsx-sandbox.1"] {
+    for page in ["ecsx.1", "ecsx-portforward.1", "ecsx-exec.1", "ecsx-target.1", "ecsx-sandbox.1"] {
         assert!(fs::read_to_string(pages.join(page)).unwrap().contains(".TH "), "{page}");
     }
 }

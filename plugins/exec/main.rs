@@ -15,7 +15,7 @@ use ecsx::ui::{Failure, Ui};
 use args::Args;
 
 fn main() -> ExitCode {
-    let mut args: Args = Plugin::new().parse();
+    let mut args: Args = ecsx::live::values(Plugin::new()).parse();
     let ui = args.options.ui();
     match run(&mut args, ui) {
         Ok(code) => ExitCode::from(code),
