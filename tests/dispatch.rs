@@ -20,6 +20,19 @@ fn everything_after_the_name_reaches_the_plugin_as_it_was_typed() {
 }
 
 #[test]
+fn a_profile_that_is_asked_for_beats_keys_in_the_environment() {
+    let suite = Suite::new();
+    suite.program("bin/ecsx-x", "#!/bin/sh\necho \"$AWS_PROFILE,$AWS_ACCESS_KEY_ID\"\n");
+    let run = |words: &[&str]| {
+        let output =
+            suite.ecsx(words).env("AWS_PROFILE", "e").env("AWS_ACCESS_KEY_ID", "AKIA").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(run(&["--profile", "p", "x"]), "p,\n");
+    assert_eq!(run(&["x"]), "e,AKIA\n");
+}
+
+#[test]
 fn options_before_the_name_become_environment() {
     let suite = Suite::new();
     suite.program("bin/ecsx-x", "#!/bin/sh\npwd; env | grep -E '^(ECSX|AWS)_' | sort\n");

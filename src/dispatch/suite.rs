@@ -22,7 +22,12 @@ pub(crate) struct Suite {
     pub(crate) installed: Option<PathBuf>,
     pub(crate) search: Search,
     pub(crate) records: Records,
+    /// Variables that a plugin must not see.
+    hidden: Vec<&'static str>,
 }
+
+/// Keys in the environment: they beat `AWS_PROFILE` in every SDK, and must not beat `--profile`.
+const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 /// The plugin that a command line means.
 pub(crate) struct Chosen {
@@ -58,7 +63,9 @@ impl Suite {
             installed: installed.clone(),
             path: read("PATH"),
         });
-        Self { globals, executable, installed, search, records: Records::below(state.as_deref()) }
+        let flagged = globals.profile.as_ref().is_some_and(|profile| read(env::PROFILE) != profile.as_str());
+        let hidden = KEYS.into_iter().filter(|name| flagged && !read(name).is_empty()).collect();
+        Self { globals, executable, installed, search, records: Records::below(state.as_deref()), hidden }
     }
 
     pub(crate) fn ui(&self) -> Ui {
@@ -69,6 +76,8 @@ impl Suite {
     pub(crate) fn environment(&self, name: &Name) -> Vec<(&'static str, OsString)> {
         let mut environment = self.globals.environment();
         environment.extend(handover::environment(&self.executable, name));
+        // Empty is unset to every SDK.
+        environment.extend(self.hidden.iter().map(|name| (*name, OsString::new())));
         environment
     }
 
