@@ -119,10 +119,10 @@ impl Caller {
         let lower = said.to_lowercase();
         let hint = if let Some(endpoint) = &self.endpoint {
             format!("the endpoint is overridden: {endpoint} (AWS_ENDPOINT_URL or the profile); is it up?")
+        } else if lower.contains("certificate") {
+            "behind a proxy that opens TLS? name its certificates with AWS_CA_BUNDLE".to_owned()
         } else if lower.contains("dns") || lower.contains("lookup") {
             format!("is {} a region, and the network up?", self.region)
-        } else if lower.contains("certificate") || lower.contains("unknownissuer") {
-            "behind a proxy that opens TLS? name its certificates with AWS_CA_BUNDLE".to_owned()
         } else {
             "is the network up? a proxy is named with HTTPS_PROXY".to_owned()
         };

@@ -227,7 +227,7 @@ impl<'a, C: Cloud> Scope<'a, C> {
             Refusal::NoTask { whose, .. } if service.desired == 0 => {
                 Refusal::NoTask { whose, reason: Some("its desired count is 0".into()) }
             }
-            Refusal::NoTask { whose, .. } => Refusal::NoTask { whose, reason: service.last_event },
+            Refusal::NoTask { whose, reason: None } => Refusal::NoTask { whose, reason: service.last_event },
             Refusal::ExecuteCommandOff { task, .. } if service.execute_command => {
                 Refusal::ExecuteCommandOff { task, service: None, older: true }
             }

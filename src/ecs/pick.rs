@@ -26,6 +26,11 @@ impl Task {
         self.last_status == "RUNNING" && self.desired_status != "STOPPED"
     }
 
+    /// Last status, or what ECS is about to make of it.
+    fn status(&self) -> &str {
+        if self.last_status == "RUNNING" && !self.is_running() { "STOPPING" } else { &self.last_status }
+    }
+
     /// Runs, with the agent of at least one container.
     pub fn is_usable(&self) -> bool {
         self.is_running() && self.containers.iter().any(Container::is_usable)
@@ -52,13 +57,19 @@ pub(super) fn of_service_or_none(tasks: &mut Vec<Task>, service: &str) {
 
 /// Why none of `tasks` can be used; the first of them is the one to speak of.
 pub(super) fn unusable(tasks: &[Task], whose: &str) -> Refusal {
-    let Some(task) = tasks.iter().find(|t| t.is_running()).or(tasks.first()) else {
-        return Refusal::NoTask { whose: whose.to_owned(), reason: None };
+    let Some(task) = tasks.iter().find(|t| t.is_running()) else {
+        let reason = tasks.first().map(|task| format!("task {} is {}", task.id(), task.status()));
+        return Refusal::NoTask { whose: whose.to_owned(), reason };
     };
+    unusable_task(task)
+}
+
+/// Why `task` cannot be used.
+fn unusable_task(task: &Task) -> Refusal {
     if !task.is_running() {
         return Refusal::NotRunning {
             task: task.id().to_owned(),
-            status: if task.last_status == "RUNNING" { "STOPPING".into() } else { task.last_status.clone() },
+            status: task.status().to_owned(),
             reason: task.stopped_reason.clone(),
         };
     }
@@ -92,7 +103,7 @@ pub(super) fn container<'a>(
     ask: Option<&dyn Ask>,
 ) -> Result<(&'a Container, Option<String>), Refusal> {
     if !task.is_running() || !task.execute_command {
-        return Err(unusable(std::slice::from_ref(task), ""));
+        return Err(unusable_task(task));
     }
     let names = || task.containers.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
     if let Some(name) = &selection.container {
@@ -106,7 +117,7 @@ pub(super) fn container<'a>(
     }
     let usable: Vec<_> = task.containers.iter().filter(|c| c.is_usable()).collect();
     match usable[..] {
-        [] => return Err(unusable(std::slice::from_ref(task), "")),
+        [] => return Err(unusable_task(task)),
         [only] => {
             let why = (task.containers.len() > 1)
                 .then(|| format!("container {}: the only one whose ECS Exec agent runs", only.name));

@@ -221,7 +221,10 @@ fn listing(what: &str, names: &[String]) -> String {
 }
 
 fn said(reason: &Option<String>) -> String {
-    reason.as_ref().map(|r| format!(": {}", r.trim_end_matches('.'))).unwrap_or_default()
+    match reason.as_deref().map(|r| r.trim_end_matches('.')) {
+        None | Some("") => String::new(),
+        Some(reason) => format!(": {reason}"),
+    }
 }
 
 /// The name that was probably meant.

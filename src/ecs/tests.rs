@@ -270,6 +270,15 @@ fn a_service_without_tasks_says_why() {
 }
 
 #[test]
+fn a_service_whose_tasks_only_start_may_be_tried_again() {
+    let mut cloud = shop();
+    cloud.tasks[2].last_status = "PROVISIONING".into();
+    let refusal = now(choose(&cloud, &of_service("worker"), &Nobody)).expect_err("refused");
+    assert!(refusal.to_string().ends_with(&format!("task {} is PROVISIONING", "c".repeat(32))), "{refusal}");
+    assert!(refusal.may_pass());
+}
+
+#[test]
 fn execute_command_off_in_the_service_differs_from_a_task_older_than_the_setting() {
     let mut cloud = shop();
     cloud.tasks[2].execute_command = false;
