@@ -33,6 +33,9 @@ use super::wire::{
 
 /// Acknowledgements that may wait to be transmitted; past it the oldest is left to the peer's resending.
 const ACKNOWLEDGEMENTS: usize = 16 << 10;
+/// Acknowledgements repeated on a new connection: the last before a loss are lost with it, and
+/// the agent repeats what it takes for unacknowledged one message at a time, ten a second.
+const REPEATED: usize = 512;
 /// Bytes in events the application has not fetched, past which nothing more is taken.
 const UNFETCHED: usize = 8 << 20;
 /// Largest payload that can be asked for, bytes.
@@ -60,6 +63,8 @@ pub struct Channel {
     sender: Sender,
     receiver: Receiver,
     acknowledgements: VecDeque<(i64, MessageId)>,
+    /// The last ones transmitted.
+    acknowledged: VecDeque<(i64, MessageId)>,
     events: VecDeque<Event>,
     unfetched: usize,
     heard: Option<Instant>,
@@ -91,6 +96,7 @@ impl Channel {
             sender: Sender::new(payload_size, config.window),
             receiver: Receiver::default(),
             acknowledgements: VecDeque::new(),
+            acknowledged: VecDeque::new(),
             events: VecDeque::new(),
             unfetched: 0,
             heard: None,
@@ -143,6 +149,10 @@ impl Channel {
             return Some(open);
         }
         if let Some((number, id)) = self.acknowledgements.pop_front() {
+            if self.acknowledged.len() >= REPEATED {
+                self.acknowledged.pop_front();
+            }
+            self.acknowledged.push_back((number, id));
             return self.acknowledgement(number, id).map(Frame::Binary);
         }
         if self.over {
@@ -222,7 +232,8 @@ impl Channel {
     fn disconnected(&mut self) {
         self.connected = false;
         self.open = None;
-        self.acknowledgements.clear();
+        self.acknowledged.append(&mut self.acknowledgements);
+        std::mem::swap(&mut self.acknowledged, &mut self.acknowledgements);
         self.sender.disconnected();
         self.start.disconnected();
     }

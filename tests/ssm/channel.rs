@@ -430,9 +430,24 @@ fn after_a_reconnection_everything_goes_on_where_it_was() {
     write(&mut driven, b"meanwhile");
     driven.input(Input::Connected { token: "new".into() });
     assert_eq!(numbers(&driven.sent), [1, 3, 4], "at once, in order, what is acknowledged is not");
-    assert_eq!(driven.raw[..2], [before[0].clone(), before[2].clone()]);
+    assert_eq!(driven.raw[2..4], [before[0].clone(), before[2].clone()], "after two acknowledgements");
     driven.receive(&output(2, PayloadType::Output, b"goes on"));
     assert_eq!(driven.take_data(), b"goes on");
+}
+
+/// The agent repeats what it takes for unacknowledged one message at a time, ten a second.
+#[test]
+fn acknowledgements_that_may_be_lost_with_the_connection_are_repeated_on_the_next() {
+    let mut driven = ready();
+    for number in 2..1000 {
+        driven.receive(&output(number, PayloadType::Output, b"x"));
+    }
+    driven.take_sent();
+    for _ in 0..2 {
+        driven.input(Input::Disconnected);
+        driven.input(Input::Connected { token: "new".into() });
+        assert_eq!(driven.take_acknowledged(), Vec::from_iter(1000 - 512..1000));
+    }
 }
 
 #[test]
