@@ -38,19 +38,24 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// A sandbox with the embedded world (`plugins/sandbox/world/default.yml`).
     pub(crate) fn start() -> Self {
-        Self::launch(None)
+        Self::launch(None, &[])
     }
 
     /// A sandbox with a world of its own, as YAML.
     pub(crate) fn with_fixture(yaml: &str) -> Self {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(yaml.as_bytes()).unwrap();
-        Self::launch(Some(file))
+        Self::with_containers(yaml, &[])
     }
 
-    fn launch(fixture: Option<tempfile::NamedTempFile>) -> Self {
+    /// The same, with variables that the commands in its containers see (PATH).
+    pub(crate) fn with_containers(yaml: &str, variables: &[(&str, &str)]) -> Self {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(yaml.as_bytes()).unwrap();
+        Self::launch(Some(file), variables)
+    }
+
+    fn launch(fixture: Option<tempfile::NamedTempFile>, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ecsx-sandbox"));
-        command.args(["serve", "-o", "json"]).stdout(Stdio::piped());
+        command.args(["serve", "-o", "json"]).stdout(Stdio::piped()).envs(variables.iter().copied());
         if let Some(fixture) = &fixture {
             command.arg("--fixture").arg(fixture.path());
         }

@@ -74,6 +74,21 @@ impl Terminal {
         }
     }
 
+    /// The window changes its size.
+    pub(crate) fn resize(&self, cols: u16, rows: u16) {
+        let size = rustix::termios::Winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&self.keys, size).unwrap();
+    }
+
+    /// The terminal's modes, to be compared.
+    pub(crate) fn modes(&self) -> String {
+        let modes = rustix::termios::tcgetattr(&self.keys).unwrap();
+        format!(
+            "{:?} {:?} {:?} {:?}",
+            modes.input_modes, modes.output_modes, modes.control_modes, modes.local_modes
+        )
+    }
+
     /// Waits for the program to end: its exit code.
     pub(crate) fn end(mut self) -> Option<i32> {
         self.program.wait().unwrap().code()

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -29,6 +29,29 @@ const KEYS: usize = 1 << 20;
 /// The size of no terminal, for commands that insist.
 const NO_TERMINAL: (u32, u32) = (80, 24);
 
+/// Takes back what a terminal does to the ends of lines, CR LF for LF.
+#[derive(Default)]
+struct Lines {
+    /// A CR that may belong to one.
+    held: bool,
+}
+
+impl Lines {
+    fn feed(&mut self, bytes: &[u8]) -> Bytes {
+        let mut out = Vec::with_capacity(bytes.len() + 1);
+        for &byte in bytes {
+            if std::mem::take(&mut self.held) && byte != b'\n' {
+                out.push(b'\r');
+            }
+            match byte {
+                b'\r' => self.held = true,
+                byte => out.push(byte),
+            }
+        }
+        out.into()
+    }
+}
+
 /// One session with one command.
 pub(super) struct Run<'a, C> {
     setting: &'a Setting<C>,
@@ -40,10 +63,13 @@ pub(super) struct Run<'a, C> {
     /// Not yet taken by the wrapper.
     input: VecDeque<Bytes>,
     stdin: Option<mpsc::Receiver<Bytes>>,
+    /// stdin has ended, behind what is in `input`.
+    input_ended: bool,
     escape: Escape,
     /// For the local streams, as their readers allow.
     backlog: VecDeque<(Local, Bytes)>,
     writer: Writer,
+    lines: Lines,
     raw: Option<Raw>,
     size: (u32, u32),
     vigil: Vigil<C>,
@@ -76,9 +102,11 @@ impl<'a, C: Cloud> Run<'a, C> {
             unsent: VecDeque::new(),
             input: VecDeque::new(),
             stdin: None,
+            input_ended: false,
             escape: Escape::default(),
             backlog: VecDeque::new(),
             writer: Writer::start(),
+            lines: Lines::default(),
             raw: None,
             size: size().unwrap_or(NO_TERMINAL),
             vigil: Vigil::new(setting.cloud.clone(), target.clone(), now),
@@ -126,7 +154,7 @@ impl<'a, C: Cloud> Run<'a, C> {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut closing = None;
         loop {
-            self.pump();
+            self.advance()?;
             if let Some(code) = self.exited {
                 let since = *closing.get_or_insert_with(Instant::now);
                 if self.over || since.elapsed() >= CLOSING {
@@ -155,33 +183,41 @@ impl<'a, C: Cloud> Run<'a, C> {
     }
 
     /// Moves what can be moved without waiting.
-    fn pump(&mut self) {
-        if let Some(wrapper) = &mut self.wrapper {
-            while wrapper.stdin_capacity() > 0 {
-                let Some(front) = self.input.front_mut() else { break };
-                let piece = front.split_to(front.len().min(wrapper.stdin_capacity()));
-                if front.is_empty() {
-                    self.input.pop_front();
+    fn advance(&mut self) -> Result<(), ExecError> {
+        self.follow()?;
+        match &mut self.wrapper {
+            Some(wrapper) => {
+                while let Some(front) = self.input.front_mut().filter(|_| wrapper.stdin_capacity() > 0) {
+                    wrapper.stdin(front.split_to(front.len().min(wrapper.stdin_capacity())));
+                    if front.is_empty() {
+                        self.input.pop_front();
+                    }
                 }
-                wrapper.stdin(piece);
+                if self.input_ended && self.input.is_empty() {
+                    wrapper.end_stdin();
+                }
             }
-            while let Some(bytes) = sent(wrapper) {
-                self.unsent.push_back(bytes);
+            None => {
+                self.unsent.extend(self.input.drain(..));
+                // A terminal has no other way to say it, and to pipes nothing is said.
+                if std::mem::take(&mut self.input_ended) && self.setting.mode == Mode::Terminal {
+                    self.unsent.push_back(Bytes::from_static(b"\x04"));
+                }
             }
-        } else {
-            self.unsent.extend(self.input.drain(..));
         }
+        self.follow()?;
         while let Some(front) = self.unsent.front_mut() {
             let room = self.session.capacity().min(front.len());
             if room == 0 {
-                return;
+                break;
             }
             self.session.write(front.split_to(room));
             self.idle.spoke(Instant::now());
-            if !front.has_remaining() {
+            if front.is_empty() {
                 self.unsent.pop_front();
             }
         }
+        Ok(())
     }
 
     fn wants_input(&self) -> bool {
@@ -199,7 +235,7 @@ impl<'a, C: Cloud> Run<'a, C> {
     fn read(&mut self, bytes: Option<Bytes>) -> Option<Outcome> {
         let Some(bytes) = bytes else {
             self.stdin = None;
-            self.end_input();
+            self.input_ended = true;
             return None;
         };
         if self.raw.is_none() {
@@ -214,16 +250,6 @@ impl<'a, C: Cloud> Run<'a, C> {
             }
         }
         None
-    }
-
-    /// Behind what is still to be sent.
-    fn end_input(&mut self) {
-        self.pump();
-        match &mut self.wrapper {
-            Some(wrapper) => wrapper.end_stdin(),
-            None if self.setting.mode == Mode::Terminal => self.unsent.push_back(Bytes::from_static(b"\x04")),
-            None => {}
-        }
     }
 
     /// The session has something to tell.
@@ -242,7 +268,10 @@ impl<'a, C: Cloud> Run<'a, C> {
             Event::Data(stream, bytes) => {
                 self.vigil.heard(Instant::now());
                 match stream {
-                    Stream::Output => return self.received(bytes).map(|()| None),
+                    Stream::Output => {
+                        self.received(bytes);
+                        self.follow()?;
+                    }
                     Stream::Error => self.backlog.push_back((Local::Stderr, bytes)),
                 }
             }
@@ -266,12 +295,18 @@ impl<'a, C: Cloud> Run<'a, C> {
         Ok(None)
     }
 
-    fn received(&mut self, bytes: Bytes) -> Result<(), ExecError> {
-        let Some(wrapper) = &mut self.wrapper else {
-            self.backlog.push_back((Local::Stdout, bytes));
-            return Ok(());
-        };
-        wrapper.received(&bytes);
+    fn received(&mut self, bytes: Bytes) {
+        match &mut self.wrapper {
+            Some(wrapper) => wrapper.received(&bytes),
+            None => {
+                let bytes = if self.setting.mode == Mode::Piped { self.lines.feed(&bytes) } else { bytes };
+                self.backlog.push_back((Local::Stdout, bytes));
+            }
+        }
+    }
+
+    /// Does what the wrapper wants.
+    fn follow(&mut self) -> Result<(), ExecError> {
         while let Some(output) = self.wrapper.as_mut().and_then(Wrapper::poll_output) {
             let container = || self.setting.target.container.clone();
             match output {
@@ -297,7 +332,7 @@ impl<'a, C: Cloud> Run<'a, C> {
         if self.setting.stdin {
             self.stdin = Some(stdio::stdin());
         } else {
-            self.end_input();
+            self.input_ended = true;
         }
         Ok(())
     }
@@ -364,14 +399,6 @@ impl<'a, C: Cloud> Run<'a, C> {
 
     fn report(&self, notice: Notice) {
         (self.setting.report)(notice, self.raw.is_some());
-    }
-}
-
-/// What the wrapper sends when nothing was received.
-fn sent(wrapper: &mut Wrapper) -> Option<Bytes> {
-    match wrapper.poll_output()? {
-        Output::Send(bytes) => Some(bytes),
-        _ => None,
     }
 }
 

@@ -1,0 +1,340 @@
+//! `ecsx exec`, as a person or a script meets it, against the sandbox.
+#![cfg(all(feature = "aws", target_os = "linux"))]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+use serde_json::{Value, json};
+use support::Sandbox;
+use support::terminal::Terminal;
+
+const WORLD: &str = "
+clusters:
+  - { name: plain, services: [{ name: app, containers: [app] }] }
+  - name: secret
+    kms_key: arn:aws:kms:us-east-1:123456789012:key/0c0c0c0c-0000-4000-8000-000000000000
+    services: [{ name: app, containers: [app] }]
+";
+
+fn sandbox() -> Sandbox {
+    Sandbox::with_fixture(WORLD)
+}
+
+/// `ecsx exec` in the one container of `cluster`.
+fn exec_in(sandbox: &Sandbox, cluster: &str, words: &[&str]) -> Command {
+    let mut command = sandbox.command("ecsx-exec");
+    command.args(["--cluster", cluster, "--service", "app"]).args(words).stdin(Stdio::null());
+    command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    command
+}
+
+fn exec(sandbox: &Sandbox, words: &[&str]) -> Command {
+    exec_in(sandbox, "plain", words)
+}
+
+/// Runs it with `stdin` in a pipe.
+fn feed(mut command: Command, stdin: &[u8]) -> Output {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut pipe, stdin) = (child.stdin.take().unwrap(), stdin.to_vec());
+    let feeder = thread::spawn(move || {
+        // A command need not read all of it.
+        let _ = pipe.write_all(&stdin);
+    });
+    let output = child.wait_with_output().unwrap();
+    feeder.join().unwrap();
+    output
+}
+
+#[track_caller]
+fn expect(output: &Output, code: i32, stdout: &[u8]) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert!(output.stdout == stdout, "{} bytes, not {}; {stderr}", output.stdout.len(), stdout.len());
+}
+
+fn noise(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    std::fs::File::open("/dev/urandom").unwrap().read_exact(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn the_exit_code_is_the_commands_own() {
+    let sandbox = sandbox();
+    thread::scope(|scope| {
+        for cluster in ["plain", "secret"] {
+            for (script, code) in [
+                ("exit 0", 0),
+                ("exit 1", 1),
+                ("exit 7", 7),
+                ("exit 126", 126),
+                ("kill -INT $$", 130),
+                ("kill -9 $$", 137),
+            ] {
+                let sandbox = &sandbox;
+                scope.spawn(move || {
+                    let piped = exec_in(sandbox, cluster, &["-c", script]).output().unwrap();
+                    expect(&piped, code, b"");
+                    let terminal = exec_in(sandbox, cluster, &["-t", "-n", "-c", script]).output().unwrap();
+                    expect(&terminal, code, b"");
+                });
+            }
+        }
+    });
+    expect(&exec(&sandbox, &["--", "no-such-program"]).output().unwrap(), 127, b"");
+    expect(&exec(&sandbox, &["--", "/etc/passwd"]).output().unwrap(), 126, b"");
+}
+
+#[test]
+fn stdout_is_the_commands_bytes_and_nothing_else() {
+    let sandbox = sandbox();
+    let output =
+        exec(&sandbox, &["-c", "printf 'a\\nb\\r\\n\\000\\377'; echo problem >&2; exit 3"]).output().unwrap();
+    expect(&output, 3, b"a\nb\r\n\0\xff");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "problem\n");
+    let silent = exec(&sandbox, &["--", "true"]).output().unwrap();
+    expect(&silent, 0, b"");
+    assert_eq!(silent.stderr, b"");
+}
+
+#[test]
+fn words_arrive_exactly() {
+    let sandbox = sandbox();
+    let words = ["a b", "c'd", "e\"f", "$HOME", "g\nh", "\\", "*", "", "`id`", "é", "#x", "-n", "~", "\t"];
+    let command = exec(&sandbox, &[&["--", "printf", "[%s]"], &words[..]].concat()).output().unwrap();
+    expect(&command, 0, words.map(|word| format!("[{word}]")).concat().as_bytes());
+    let line = exec(&sandbox, &["--command", r#"printf "[%s]" 'a b' c\ d"#]).output().unwrap();
+    expect(&line, 0, b"[a b][c d]");
+}
+
+#[test]
+fn bytes_of_all_kinds_and_sizes_pass_in_both_directions() {
+    let sandbox = sandbox();
+    thread::scope(|scope| {
+        for stdin in [
+            vec![],
+            vec![4],
+            (0..=255).collect(),
+            "\u{fffd}".repeat(400).into_bytes(),
+            "\u{1f980}".as_bytes()[..3].to_vec(),
+            noise(1023),
+            noise(1024),
+            noise(1025),
+            noise(1 << 20),
+        ] {
+            let sandbox = &sandbox;
+            scope.spawn(move || {
+                expect(&feed(exec(sandbox, &["--", "cat"]), &stdin), 0, &stdin);
+            });
+        }
+    });
+    let stdin = noise(100_000);
+    expect(&feed(exec_in(&sandbox, "secret", &["--", "cat"]), &stdin), 0, &stdin);
+}
+
+#[test]
+fn a_command_need_not_read_its_stdin_and_may_have_none() {
+    let sandbox = sandbox();
+    let stdin = noise(1 << 20);
+    expect(&feed(exec(&sandbox, &["--", "head", "-c", "10"]), &stdin), 0, &stdin[..10]);
+    expect(&feed(exec(&sandbox, &["-c", "exit 5"]), &stdin), 5, b"");
+    expect(&feed(exec(&sandbox, &["-n", "--", "cat"]), &stdin), 0, b"");
+    // Closed, not empty.
+    let closed = exec(&sandbox, &["--", "cat"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$0\" \"$@\" <&-"]).arg(closed.get_program()).args(closed.get_args());
+    shell.env_clear().envs(closed.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    expect(&shell.output().unwrap(), 0, b"");
+}
+
+#[test]
+fn a_cut_connection_costs_nothing() {
+    let sandbox = sandbox();
+    let stdin = noise(1 << 20);
+    let command = exec(&sandbox, &["-c", "cat; exit 9"]);
+    let output = thread::scope(|scope| {
+        let run = scope.spawn(|| feed(command, &stdin));
+        for cuts in 1..=3 {
+            sandbox.wait_for("a connection to cut", |_| {
+                assert!(!run.is_finished(), "it was over before cut {cuts}");
+                sandbox.state()["open_sessions"] == 1
+                    && sandbox.admin("POST", "sessions/last/cut", json!({}))["done"] == 1
+            });
+            sandbox.wait_for("the session to be resumed", |_| sandbox.calls("ResumeSession") == cuts);
+        }
+        run.join().unwrap()
+    });
+    expect(&output, 9, &stdin);
+}
+
+#[test]
+fn a_task_that_dies_is_said_with_its_reason() {
+    let sandbox = sandbox();
+    let child =
+        exec(&sandbox, &["-c", "echo up; sleep 600"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+    let task = sandbox.state()["sessions"][0]["task"].as_str().map(str::to_owned);
+    let task = task.unwrap_or_else(|| sandbox.state()["tasks"][0]["id"].as_str().unwrap().to_owned());
+    sandbox.admin("POST", &format!("tasks/{task}/kill"), json!({}));
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{stderr}");
+    assert!(stderr.contains("is gone") && stderr.contains("STOPPED"), "{stderr}");
+}
+
+/// A program on a terminal as [`exec`] makes it.
+fn on_terminal(sandbox: &Sandbox, words: &[&str]) -> Terminal {
+    let mut command = exec(sandbox, words);
+    command.env("TERM", "xterm");
+    Terminal::start(&command)
+}
+
+#[test]
+fn a_shell_on_a_terminal_behaves() {
+    let sandbox = sandbox();
+    let mut terminal = on_terminal(&sandbox, &["-q"]);
+    terminal.type_keys("");
+    terminal.wait_for("# ");
+    terminal.type_keys("stty size; echo $((6*7))\r");
+    terminal.wait_for("24 80");
+    terminal.wait_for("42");
+    terminal.resize(101, 37);
+    // The new size travels in front of these keys.
+    terminal.type_keys("while ! stty size | grep '37 10''1'; do sleep 0.1; done\r");
+    terminal.wait_for("37 101");
+    terminal.type_keys("echo slee''ping; sleep 600\r");
+    terminal.wait_for("sleeping");
+    terminal.type_keys("\x03");
+    terminal.wait_for("# ");
+    terminal.type_keys("echo still al''ive\r");
+    terminal.wait_for("still alive");
+    terminal.type_keys("exit 7\r");
+    assert_eq!(terminal.end(), Some(7));
+}
+
+#[test]
+fn a_silent_command_can_be_typed_to_at_once() {
+    let sandbox = sandbox();
+    let mut terminal =
+        on_terminal(&sandbox, &["--", "sh", "-c", "stty -echo; echo ready; read x; echo got $x"]);
+    terminal.wait_for("ready");
+    terminal.type_keys("hello\r");
+    terminal.wait_for("got hello");
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
+fn the_terminal_is_as_before_on_every_way_out() {
+    let sandbox = sandbox();
+    let folder = tempfile::tempdir().unwrap();
+    let command = exec(&sandbox, &["-q", "-c", "echo rea''dy; exec sleep 600"]);
+    let program = command.get_program().to_str().unwrap().to_owned();
+    let arguments: Vec<String> =
+        command.get_args().map(|a| format!("'{}'", a.to_str().unwrap().replace('\'', "'\\''"))).collect();
+    for way in ["~.", "TERM", "HUP", "kill"] {
+        let mut shell = Command::new("/bin/sh");
+        let pid = folder.path().join(way);
+        let words = arguments.join(" ");
+        shell.args(["-c", &format!("echo $$ > '{}'; {program} {words}; echo modes", pid.display())]);
+        shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut terminal = Terminal::start(&shell);
+        let before = terminal.modes();
+        terminal.wait_for("ready");
+        assert_ne!(terminal.modes(), before, "it is raw");
+        match way {
+            "~." => terminal.type_keys("~."),
+            "kill" => drop(sandbox.admin("POST", "sessions/last/end", json!({"output": "Bye."}))),
+            signal => {
+                let shell = std::fs::read_to_string(&pid).unwrap();
+                let mut kill = Command::new("pkill");
+                kill.args([&format!("-{signal}"), "-P", shell.trim(), "ecsx-exec"]);
+                assert!(kill.status().unwrap().success());
+            }
+        }
+        terminal.wait_for("modes");
+        assert_eq!(terminal.modes(), before, "after {way}");
+    }
+}
+
+#[test]
+fn leaving_works_without_a_network() {
+    let sandbox = sandbox();
+    let mut terminal = on_terminal(&sandbox, &["-q"]);
+    terminal.wait_for("# ");
+    sandbox.admin("POST", "outage", json!({"seconds": 60}));
+    terminal.type_keys("ls\r~?");
+    terminal.wait_for("leave and end the session");
+    terminal.type_keys("~.");
+    assert_eq!(terminal.end(), Some(130));
+}
+
+#[test]
+fn without_any_terminal_it_works() {
+    let sandbox = sandbox();
+    let command = exec(&sandbox, &["-c", "cat; exit 4"]);
+    let mut detached = Command::new("setsid");
+    detached
+        .arg("--wait")
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(Stdio::null())
+        .env_clear();
+    detached.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    expect(&detached.output().unwrap(), 4, b"");
+}
+
+#[test]
+fn a_reader_that_leaves_ends_it_quietly() {
+    let sandbox = sandbox();
+    let mut child =
+        exec(&sandbox, &["--", "yes"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdout.take().unwrap().read_exact(&mut [0; 4]).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(141), vec![]));
+    sandbox.wait_for("the session's end", |state| state["open_sessions"] == 0);
+}
+
+#[test]
+fn without_a_shell_a_command_runs_bare_and_says_so() {
+    let tools = tempfile::tempdir().unwrap();
+    for tool in ["echo", "env"] {
+        std::os::unix::fs::symlink(format!("/usr/bin/{tool}"), tools.path().join(tool)).unwrap();
+    }
+    let sandbox = Sandbox::with_containers(WORLD, &[("PATH", tools.path().to_str().unwrap())]);
+    let bare = exec(&sandbox, &["--", "echo", "it's", "  here"]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&bare.stderr);
+    assert_eq!(bare.status.code(), Some(124), "{stderr}");
+    assert_eq!(String::from_utf8_lossy(&bare.stdout), "it's   here\n", "no carriage return of the terminal");
+    assert!(stderr.contains("no shell") && stderr.contains("exit code"), "{stderr}");
+
+    let missing = exec(&sandbox, &["--", "no-such-program"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(127));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("no-such-program"));
+    for words in [&["-c", "exit 0"][..], &[]] {
+        let shell = exec(&sandbox, words).output().unwrap();
+        assert_eq!(shell.status.code(), Some(127));
+        assert!(String::from_utf8_lossy(&shell.stderr).contains("has no shell"));
+    }
+}
+
+#[test]
+fn the_ends_of_a_session_have_causes() {
+    let sandbox = sandbox();
+    let idle = "Your session timed out due to inactivity and has been terminated.";
+    let mut child = exec(&sandbox, &["-c", "echo up; sleep 600"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+    sandbox.admin("POST", "sessions/last/end", json!({"output": idle}));
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{stderr}");
+    assert!(stderr.contains(idle) && stderr.contains("--keepalive"), "{stderr}");
+}
