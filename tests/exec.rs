@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use support::Sandbox;
 use support::terminal::Terminal;
 
