@@ -323,8 +323,8 @@ fn plugin(
         }
     };
     if functions.is_empty() {
-        let error =
-            Error::at(ErrorKind::Plugin, document.place(item), format!("there is no plugin {name:?}"));
+        let at = entries.get("name").map_or(item, |entry| entry.value);
+        let error = Error::at(ErrorKind::Plugin, document.place(at), format!("there is no plugin {name:?}"));
         return Err(error.hint("ecspresso knows tfstate, cloudformation, ssm, secretsmanager and external"));
     }
     for (function, kind) in functions {

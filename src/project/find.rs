@@ -46,8 +46,8 @@ pub(crate) fn named_config(named: &Path) -> Result<PathBuf, Error> {
     };
     let extension = config.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     if !matches!(extension, "yml" | "yaml" | "json" | "jsonnet") {
-        let message =
-            format!("{}: a configuration ends with .yml, .yaml, .json or .jsonnet", named.display());
+        let name = named.file_name().unwrap_or_default().display();
+        let message = format!("{name} is no configuration: that ends with .yml, .yaml, .json or .jsonnet");
         return Err(Error::new(ErrorKind::NotFound, message));
     }
     Ok(config)

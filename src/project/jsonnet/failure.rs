@@ -1,7 +1,7 @@
 //! The evaluator's errors in words.
 
 use rsjsonnet_lang::lexer::LexError;
-use rsjsonnet_lang::parser::ParseError;
+use rsjsonnet_lang::parser::{ActualToken, ParseError};
 use rsjsonnet_lang::program::{
     AnalyzeError, EvalErrorKind, EvalErrorValueType, EvalStackTraceItem, LoadError,
 };
@@ -24,8 +24,15 @@ pub(super) fn span_of(item: &EvalStackTraceItem) -> Option<&SpanId> {
 pub(super) fn load(error: &LoadError) -> (SpanId, String) {
     match error {
         LoadError::Lex(error) => lex(error),
-        LoadError::Parse(ParseError::Expected { span, .. }) => {
-            (*span, "something else is expected here".to_owned())
+        LoadError::Parse(ParseError::Expected { span, instead, .. }) => {
+            let what = match instead {
+                ActualToken::EndOfFile => return (*span, "the program ends too early".to_owned()),
+                ActualToken::Ident(name) => format!("{name} is unexpected here"),
+                ActualToken::Number => "a number is unexpected here".to_owned(),
+                ActualToken::String | ActualToken::TextBlock => "a string is unexpected here".to_owned(),
+                ActualToken::Simple(_) | ActualToken::OtherOp(_) => "this is unexpected here".to_owned(),
+            };
+            (*span, format!("{what}; is a comma missing before it?"))
         }
         LoadError::Analyze(error) => analyze(error),
     }

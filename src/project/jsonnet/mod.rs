@@ -3,6 +3,7 @@
 //! A program may run for ever or grow without end, and the evaluator has no say in that: it
 //! runs on a thread of its own, under a [`guard`].
 
+mod depth;
 mod failure;
 mod guard;
 
@@ -128,6 +129,7 @@ impl<'p> Evaluation<'p, '_> {
     }
 
     fn load(&mut self, program: &mut Program<'p>, path: PathBuf, source: Source) -> Result<Thunk<'p>, Error> {
+        depth::check(&source)?;
         let (context, _) = program.span_manager_mut().insert_source_context(source.text.len());
         let shown = source.name.display().to_string();
         let thunk = program.load_source(context, source.text.as_bytes(), true, &shown);
@@ -164,19 +166,19 @@ impl<'p> Evaluation<'p, '_> {
     }
 
     fn error(&mut self, program: &Program<'p>, error: &EvalError) -> Error {
-        let place = self.innermost(program, &error.stack_trace);
-        if let EvalErrorKind::NativeCallFailed | EvalErrorKind::ImportFailed { .. } = error.kind
-            && let Some(failed) = self.failed.take()
-        {
-            return failed.or_at(place);
-        }
         let (span, message) = failure::evaluation(&error.kind);
         let own = |span: SpanId| {
             let (context, ..) = program.span_manager().get_span(span);
             self.sources.iter().find(|(known, path, _)| *known == context && *path != PathBuf::new())?;
             Some(self.place(program, span))
         };
-        let failed = match span.and_then(own).or(place) {
+        let place = span.and_then(own).or_else(|| self.innermost(program, &error.stack_trace));
+        if let EvalErrorKind::NativeCallFailed | EvalErrorKind::ImportFailed { .. } = error.kind
+            && let Some(failed) = self.failed.take()
+        {
+            return failed.or_at(place);
+        }
+        let failed = match place {
             Some(place) => Error::at(ErrorKind::Jsonnet, place, message),
             None => Error::new(ErrorKind::Jsonnet, message),
         };

@@ -1,0 +1,89 @@
+//! A project's file takes neither memory nor time without end, whatever is in it.
+
+use ecsx::project::ErrorKind;
+
+use crate::{Scene, cluster};
+
+#[track_caller]
+fn too_large(files: &[(&str, &str)]) {
+    assert_eq!(Scene::new(files).refused().kind(), ErrorKind::TooLarge);
+}
+
+#[test]
+fn aliases_are_counted_as_what_they_stand_for() {
+    let level = |name: char, of: char| format!("{name}: &{name} [{}]\n", vec![format!("*{of}"); 9].join(","));
+    let mut text = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for (of, name) in ('a'..='c').zip('b'..) {
+        text += &level(name, of);
+    }
+    assert_eq!(cluster(&format!("{text}cluster: c\n")), "c", "a few thousand are fine");
+    for (of, name) in ('d'..='h').zip('e'..) {
+        text += &level(name, of);
+    }
+    too_large(&[("ecspresso.yml", &format!("{text}cluster: c\n"))]);
+}
+
+#[test]
+fn nesting_is_fine_until_it_is_not() {
+    let nested = |depth: usize| format!("x: {}{}\ncluster: c\n", "[".repeat(depth), "]".repeat(depth));
+    assert_eq!(cluster(&nested(3000)), "c");
+    assert!(Scene::yaml(&nested(200_000)).try_load().is_err());
+    let blocks: String = (0..3000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    assert_eq!(cluster(&format!("{blocks}cluster: c\n")), "c");
+    for deep in
+        ["[".repeat(100_000), "{a:".repeat(100_000), "(".repeat(100_000), "local a = ".repeat(100_000)]
+    {
+        assert!(Scene::new(&[("ecspresso.jsonnet", &deep)]).try_load().is_err());
+    }
+    let json = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let scene = Scene::new(&[("ecspresso.yml", "task_definition: td.json"), ("td.json", &json)]);
+    assert!(scene.load().definition_error.is_some());
+}
+
+#[test]
+fn large_files_are_read_and_larger_ones_refused() {
+    let block = format!("x: |\n{}cluster: c\n", format!("  {}\n", "a".repeat(98)).repeat(100_000));
+    assert_eq!(cluster(&block), "c", "10 MB");
+    assert_eq!(cluster(&format!("{}: 1\ncluster: c\n", "k".repeat(5000))), "c", "a long key");
+    too_large(&[("ecspresso.yml", &"#\n".repeat(20 << 20))]);
+    too_large(&[("ecspresso.yml", &format!("x: [{}]\n", "1,".repeat(1_100_000)))]);
+}
+
+#[test]
+fn templates_end() {
+    for text in [
+        "{{ range 1000000000 }}x{{ end }}",
+        "{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}",
+        "{{ define `t` }}{{ template `t` }}{{ end }}{{ template `t` }}",
+        "{{ $x := `aaaaaaaaaaaaaaaa` }}{{ range 100 }}{{ $x = print $x $x }}{{ end }}",
+        &format!("{{{{ {}1{} }}}}", "(".repeat(10_000), ")".repeat(10_000)),
+        &format!("{}{}", "{{ if true }}".repeat(10_000), "{{ end }}".repeat(10_000)),
+        &format!("{{{{ if 0 }}}}{}{{{{ end }}}}", "{{ else if 0 }}".repeat(10_000)),
+    ] {
+        too_large(&[("ecspresso.yml", text)]);
+    }
+    assert_eq!(cluster("cluster: '{{ printf `%1000000000d` 1 }}'").len(), "%!(BADWIDTH)1".len());
+    assert!(cluster("cluster: x{{ printf `%.1000000f` 1.0 | len }}").len() < 10);
+}
+
+#[test]
+fn jsonnet_programs_end() {
+    for text in [
+        "{cluster: std.foldl(function(a, b) a + a, std.range(1, 100), 'x')}",
+        "{cluster: std.length(std.range(1, 1000000000))}",
+        "{cluster: std.repeat('x', 10000000000)}",
+        "local f(x) = f(x) tailstrict; {cluster: f(1)}",
+    ] {
+        assert!(Scene::new(&[("ecspresso.jsonnet", text)]).try_load().is_err(), "{text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn files_that_never_end_are_not_read() {
+    let scene = Scene::yaml("task_definition: /dev/zero\n");
+    assert_eq!(scene.load().definition_error.unwrap().kind(), ErrorKind::Unreadable);
+    let mut scene = Scene::yaml("");
+    scene.options.envfiles = vec!["/dev/zero".into()];
+    assert_eq!(scene.refused().kind(), ErrorKind::TooLarge);
+}
