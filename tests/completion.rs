@@ -7,8 +7,8 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use support::shell::{PROMPT, Shell};
 use support::suite::{Suite, said};
-use support::terminal::Terminal;
 
 /// A plugin that describes itself and completes: `--planet`, its values, and values with colons.
 const STARS: &str = r#"#!/bin/sh
@@ -178,55 +178,31 @@ fn the_shims_are_printed_as_they_are_shipped_and_installed_where_shells_look() {
     assert!(said.code == Some(1) && said.stderr.contains("ecsx completion install zsh"), "{}", said.stderr);
 }
 
-/// A shell at its prompt, in the home of a suite.
-struct Shell {
-    suite: Suite,
-    terminal: Terminal,
-    /// Keys that turn the line into one that prints its words, `<a><b>`.
-    show: &'static str,
+/// Starts a shell in the suite's empty directory, with the suite on PATH.
+fn shell(suite: &Suite, program: &str, arguments: &[&str], setup: &str) -> Shell {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(suite.path("empty"));
+    for (name, value) in suite.ecsx(&[]).get_envs() {
+        command.env(name, value.unwrap());
+    }
+    let path = format!("{}:{}:/usr/bin:/bin", suite.path("suite").display(), suite.path("bin").display());
+    command.env("PATH", path).env("PS1", PROMPT).env("HISTFILE", "/dev/null");
+    // Enough for scripts, and the one that hangs is not waited for long.
+    command.env("ECSX_COMPLETE_MS", "3000");
+    Shell::start(&command, setup)
 }
 
-const PROMPT: &str = "READY> ";
-
-impl Shell {
-    fn start(suite: Suite, program: &str, arguments: &[&str], setup: &str) -> Self {
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(suite.path("empty"));
-        let path = format!("{}:{}:/usr/bin:/bin", suite.path("suite").display(), suite.path("bin").display());
-        for (name, value) in suite.ecsx(&[]).get_envs() {
-            command.env(name, value.unwrap());
-        }
-        command.env("PATH", path).env("PS1", PROMPT).env("HISTFILE", "/dev/null");
-        // Enough for scripts, and the one that hangs is not waited for long.
-        command.env("ECSX_COMPLETE_MS", "3000");
-        let mut terminal = Terminal::start(&command);
-        terminal.type_keys(&format!("{setup}\r"));
-        terminal.wait_for("SET UP");
-        terminal.wait_for(PROMPT);
-        Self { suite, terminal, show: "\x01printf '<%s>' \x05\r" }
-    }
-
-    /// Types a line with TABs in it: the words that the shell makes of it.
-    fn complete(&mut self, keys: &str, expected: &str) {
-        self.terminal.type_keys(keys);
-        self.terminal.type_keys(self.show);
-        self.terminal.wait_for(expected);
-        self.terminal.wait_for(PROMPT);
-    }
-
-    /// What every shell has to do, whatever it is.
-    fn does_it_all(mut self) {
-        self.complete("ecsx sta\t--pl\tven\t", "<ecsx><stars><--planet><venus>");
-        self.complete("ecsx stars --planet=ven\t", "<ecsx><stars><--planet=venus>");
-        self.complete("ecsx stars --at urn:a:t\t", "<ecsx><stars><--at><urn:a:two>");
-        self.complete("ecsx --cluster a sta\t--planet v\t", "<ecsx><--cluster><a><stars><--planet><venus>");
-        self.complete("ecsx --clus\ta plug\tinsp\tst\t", "<ecsx><--cluster><a><plugin><inspect><stars>");
-        self.complete("ecsx hangs \t", "<ecsx><hangs>");
-        gone(&self.suite);
-        self.terminal.type_keys("ecsx stars --planet m\t\t");
-        self.terminal.wait_for("mercury");
-        self.terminal.type_keys("\x03");
-    }
+/// What every shell has to do, whatever it is.
+fn does_it_all(suite: &Suite, mut shell: Shell) {
+    shell.complete("ecsx sta\t--pl\tven\t", "<ecsx><stars><--planet><venus>");
+    shell.complete("ecsx stars --planet=ven\t", "<ecsx><stars><--planet=venus>");
+    shell.complete("ecsx stars --at urn:a:t\t", "<ecsx><stars><--at><urn:a:two>");
+    shell.complete("ecsx --cluster a sta\t--planet v\t", "<ecsx><--cluster><a><stars><--planet><venus>");
+    shell.complete("ecsx --clus\ta plug\tinsp\tst\t", "<ecsx><--cluster><a><plugin><inspect><stars>");
+    shell.complete("ecsx hangs \t", "<ecsx><hangs>");
+    gone(suite);
+    shell.terminal.type_keys("ecsx stars --planet m\t\t");
+    shell.terminal.wait_for("mercury");
 }
 
 /// A suite whose shells start in an empty directory.
@@ -243,7 +219,7 @@ fn bash_completes() {
     suite.run(&["completion", "install", "bash"]);
     let shim = suite.path(".local/share/bash-completion/completions/ecsx");
     let setup = format!("source {}; echo 'SET' UP", shim.display());
-    Shell::start(suite, "bash", &["--norc", "--noprofile", "-i"], &setup).does_it_all();
+    does_it_all(&suite, shell(&suite, "bash", &["--norc", "--noprofile", "-i"], &setup));
 }
 
 #[test]
@@ -252,7 +228,7 @@ fn bash_completion_loads_what_was_installed() {
     let suite = with_empty_directory();
     suite.run(&["completion", "install", "bash"]);
     let setup = "source /usr/share/bash-completion/bash_completion; echo 'SET' UP";
-    Shell::start(suite, "bash", &["--norc", "--noprofile", "-i"], setup).does_it_all();
+    does_it_all(&suite, shell(&suite, "bash", &["--norc", "--noprofile", "-i"], setup));
 }
 
 #[test]
@@ -262,7 +238,7 @@ fn zsh_completes() {
     suite.run(&["completion", "install", "zsh"]);
     let setup = "unsetopt promptsp zle_bracketed_paste; fpath=(~/.local/share/zsh/site-functions $fpath); \
                  autoload -Uz compinit; compinit -u -D; bindkey -e; PS1='READY> '; echo 'SET' UP";
-    Shell::start(suite, "zsh", &["-f", "-i"], setup).does_it_all();
+    does_it_all(&suite, shell(&suite, "zsh", &["-f", "-i"], setup));
 }
 
 #[test]
@@ -272,5 +248,5 @@ fn fish_completes() {
     suite.run(&["completion", "install", "fish"]);
     let setup = "function fish_prompt; echo -n 'READY> '; end; set fish_greeting; \
                  function fish_right_prompt; end; echo 'SET' UP";
-    Shell::start(suite, "fish", &["-i"], setup).does_it_all();
+    does_it_all(&suite, shell(&suite, "fish", &["-i"], setup));
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use support::Sandbox;
+use support::shell::{PROMPT, Shell};
 use support::suite::said;
 
 /// A home, with a directory to work in, and a sandbox as its AWS.
@@ -124,6 +125,40 @@ fn a_failure_is_not_asked_for_again_at_once() {
     let before = asked(&desk);
     assert_eq!(desk.tab(&["target", "--cluster", ""]), [""; 0]);
     assert!(asked(&desk) <= before + 1);
+}
+
+#[test]
+fn an_answer_that_comes_too_late_is_there_at_a_later_tab() {
+    let desk = Desk::new();
+    desk.sandbox.faults(json!({"api": {"ListClusters": {"delay_ms": 2000}}}));
+    assert_eq!(desk.tab(&["target", "--cluster", ""]), [""; 0]);
+    desk.tab_until(&["target", "--cluster", ""], &["demo", "empty", "secret"]);
+    assert_eq!(desk.sandbox.calls("ListClusters"), 2, "the one in vain, and the one behind it");
+}
+
+#[test]
+#[ignore = "needs bash and setsid"]
+fn live_values_complete_in_a_shell() {
+    let desk = Desk::new();
+    let mut command = Command::new("bash");
+    command.args(["--norc", "--noprofile", "-i"]).current_dir(desk.home.path());
+    for (name, value) in desk.command(&[]).get_envs().filter_map(|(name, value)| Some((name, value?))) {
+        command.env(name, value);
+    }
+    let beside = support::binary("ecsx").parent().unwrap().display().to_string();
+    command.env("PATH", format!("{beside}:/usr/bin:/bin")).env("PS1", PROMPT).env("TERM", "xterm");
+    let shim = concat!(env!("CARGO_MANIFEST_DIR"), "/completions/ecsx.bash");
+    // What is typed once must be there at once: have it in the cache.
+    desk.tab_until(&["target", "--cluster", "demo", "--service", "wo"], &["worker"]);
+    let mut shell = Shell::start(&command, &format!("source {shim}; echo 'SET' UP"));
+    shell.complete(
+        "ecsx --cluster demo portf\t--serv\two\t",
+        "<ecsx><--cluster><demo><portforward><--service><worker>",
+    );
+    shell.complete(
+        "ecsx exec --cluster=demo --service=wo\t",
+        "<ecsx><exec><--cluster=demo><--service=worker>",
+    );
 }
 
 #[test]

@@ -85,14 +85,17 @@ impl Cache {
         let _ = fs::remove_file(busy(file));
     }
 
-    /// Whether the caller is the one to ask again in the background: nobody else does, or who
-    /// did has had more than `patience`.
+    /// Whether a process in the background is asking at the moment: it began less than
+    /// `patience` ago and has not answered.
+    pub(super) fn is_refreshed(&self, patience: Duration) -> bool {
+        let began = self.file.as_deref().and_then(|file| fs::metadata(busy(file)).ok()?.modified().ok());
+        began.and_then(|at| at.elapsed().ok()).is_some_and(|age| age < patience)
+    }
+
+    /// Whether the caller is the one to ask again in the background: nobody else is.
     pub(super) fn begin_refresh(&self, patience: Duration) -> bool {
         let Some(busy) = self.file.as_deref().map(busy) else { return false };
-        let over = |metadata: fs::Metadata| {
-            metadata.modified().ok().and_then(|at| at.elapsed().ok()).is_none_or(|age| age > patience)
-        };
-        if fs::metadata(&busy).is_ok_and(over) {
+        if !self.is_refreshed(patience) {
             let _ = fs::remove_file(&busy);
         }
         let made = busy.parent().is_some_and(|directory| fs::create_dir_all(directory).is_ok());

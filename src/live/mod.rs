@@ -160,6 +160,9 @@ impl Question {
             Fresh::Yes(candidates) if !refreshing => return candidates,
             Fresh::Yes(candidates) | Fresh::No(candidates) => candidates,
         };
+        if !refreshing && cache.is_refreshed(PATIENCE) {
+            return stale;
+        }
         match self.ask(kind, if refreshing { PATIENCE } else { NETWORK }) {
             Some(Ok(candidates)) => {
                 cache.write(&candidates);

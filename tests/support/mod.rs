@@ -13,6 +13,8 @@
 #![allow(dead_code)]
 
 #[cfg(unix)]
+pub(crate) mod shell;
+#[cfg(unix)]
 pub(crate) mod suite;
 #[cfg(unix)]
 pub(crate) mod terminal;
