@@ -38,6 +38,8 @@ const ACKNOWLEDGEMENTS: usize = 16 << 10;
 const REPEATED: usize = 512;
 /// Bytes in events the application has not fetched, past which nothing more is taken.
 const UNFETCHED: usize = 8 << 20;
+/// How long a pause is kept to the letter while nothing is unacknowledged.
+const PROBE: Duration = Duration::from_secs(1);
 /// Largest payload that can be asked for, bytes.
 const LARGEST_PAYLOAD: usize = 128 << 10;
 
@@ -55,7 +57,8 @@ pub struct Channel {
     start: Start,
     over: bool,
     terminating: bool,
-    paused: bool,
+    /// Since when the gateway wants no more.
+    paused: Option<Instant>,
     crypt: Option<Crypt>,
     /// Asked for before the session was ready.
     held: VecDeque<(PayloadType, Bytes)>,
@@ -89,7 +92,7 @@ impl Channel {
             start: Start::new(config.expect_handshake),
             over: false,
             terminating: false,
-            paused: false,
+            paused: None,
             crypt: None,
             held: VecDeque::new(),
             size: None,
@@ -165,8 +168,9 @@ impl Channel {
         if !self.connected || self.over {
             return None;
         }
-        let deadline =
-            self.sender.deadline(self.is_paused()).into_iter().chain(self.start.presumes_at()).min()?;
+        let probe = self.probe_at().filter(|at| *at > self.now);
+        let sender = self.sender.deadline(self.is_paused());
+        let deadline = sender.into_iter().chain(self.start.presumes_at()).chain(probe).min()?;
         // Never an instant that has come already: whoever waits for it would spin.
         Some(deadline.max(self.now + Duration::from_millis(1)))
     }
@@ -174,10 +178,20 @@ impl Channel {
     /// Bytes of session data that [`Input::Write`] takes now; zero before the session is ready,
     /// while paused, while the window is full, and once the session is being terminated.
     pub fn capacity(&self) -> usize {
-        if self.over || self.terminating || self.paused || !self.start.is_ready() {
+        if self.over || self.terminating || !self.start.is_ready() {
             return 0;
         }
-        self.sender.capacity()
+        match self.paused {
+            None => self.sender.capacity(),
+            Some(_) if self.probe_at().is_some_and(|at| at <= self.now) => self.payload_size,
+            Some(_) => 0,
+        }
+    }
+
+    /// While paused with nothing on its way, nothing would ever be acknowledged and end the
+    /// pause, should start_publication be lost: so one message may go after a while.
+    fn probe_at(&self) -> Option<Instant> {
+        self.paused.filter(|_| self.sender.is_empty()).map(|since| since + PROBE)
     }
 
     /// Whether everything written has been acknowledged.
@@ -211,7 +225,7 @@ impl Channel {
 
     /// A pause does not hold back the end.
     fn is_paused(&self) -> bool {
-        self.paused && !self.terminating
+        self.paused.is_some() && !self.terminating
     }
 
     fn connected(&mut self, token: String) {
@@ -355,8 +369,8 @@ impl Channel {
     }
 
     fn publication(&mut self, flows: bool) {
-        if self.paused == flows {
-            self.paused = !flows;
+        if self.paused.is_some() == flows {
+            self.paused = (!flows).then_some(self.now);
             self.event(Event::Publication(flows));
         }
     }

@@ -7,6 +7,7 @@ mod drive;
 mod handshake;
 mod model;
 mod pair;
+mod pause;
 mod rtt;
 mod smux;
 mod traces;
