@@ -14,6 +14,11 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
+    /// Waits given so far.
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
     /// The wait before the next attempt. `person`: whether only a person can heal the last error.
     /// `random`: any number.
     pub(super) fn next(&mut self, person: bool, random: u32) -> Duration {

@@ -25,6 +25,11 @@ use super::liveness::{Due, Liveness};
 
 /// WebSocket messages taken before the application is heard again.
 const BATCH: usize = 16;
+/// How long data may stay unacknowledged by an agent that says nothing at all: as long as
+/// Amazon's client repeats itself. A destination that does not read looks the same, so no shorter.
+const MUTE: Duration = Duration::from_secs(5 * 60);
+/// Refusals of ResumeSession or of the gateway that are believed.
+const RESUMES: u32 = 2;
 /// How long one attempt to resume may take, API call included.
 const ATTEMPT: Duration = Duration::from_secs(40);
 /// How long leaving may take: the flag's acknowledgement, and all of it.
@@ -94,6 +99,8 @@ pub struct Session<C> {
     flagged: bool,
     key: Option<KeyAnswer>,
     lost: Option<Instant>,
+    /// When the socket of the moment, or the last one, was opened.
+    joined: Option<Instant>,
     backoff: Backoff,
     deadline: Option<Instant>,
     timer: Pin<Box<Sleep>>,
@@ -132,6 +139,7 @@ impl<C: Cloud> Session<C> {
             flagged: false,
             key: None,
             lost: None,
+            joined: None,
             backoff: Backoff::default(),
             deadline: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -162,6 +170,11 @@ impl<C: Cloud> Session<C> {
     /// Since when the oldest unacknowledged message has waited.
     pub fn unacknowledged_since(&self) -> Option<Instant> {
         self.channel.unacknowledged_since()
+    }
+
+    /// When the agent last gave a sign of life.
+    pub fn agent_heard(&self) -> Option<Instant> {
+        self.channel.agent_heard()
     }
 
     /// Sends at most [`Self::capacity`] bytes. They go out in the next [`Self::next`].
@@ -284,7 +297,10 @@ impl<C: Cloud> Session<C> {
         let now = Instant::now();
         self.stuck = None;
         self.lost = Some(now);
-        self.backoff = Backoff::default();
+        // A socket that carried nothing is no reason to be quick again.
+        if self.channel.agent_heard() > self.joined {
+            self.backoff = Backoff::default();
+        }
         self.channel.handle_input(now, Input::Disconnected);
         self.events.push_back(Event::Lost(why));
         self.wait(false);
@@ -323,6 +339,8 @@ impl<C: Cloud> Session<C> {
                     Err(e @ SessionError::Over) => self.end(e),
                     // The first socket is what the user waits for: no patience there.
                     Err(e) if self.lost.is_none() => self.end(e),
+                    // Asking again changes nothing; a new session may be granted.
+                    Err(e) if e.forbids_resuming() && self.backoff.attempts() > RESUMES => self.end(e),
                     Err(e) => {
                         self.wait(e.needs_a_person());
                         self.events.push_back(Event::Retrying(e));
@@ -337,6 +355,7 @@ impl<C: Cloud> Session<C> {
     fn on_joined(&mut self, Joined { socket, token, stream_url }: Joined) {
         let now = Instant::now();
         self.link = Link::Up(Box::new(socket));
+        self.joined = Some(now);
         self.stream_url = stream_url;
         self.liveness = Liveness::new(now, SystemTime::now());
         self.channel.handle_input(now, Input::Connected { token });
@@ -411,6 +430,13 @@ impl<C: Cloud> Session<C> {
         }
     }
 
+    /// Whether the agent has left data unacknowledged for too long, through a socket that works.
+    fn agent_is_mute(&self, now: Instant) -> bool {
+        let Some(since) = self.channel.unacknowledged_since() else { return false };
+        let sign = [self.channel.agent_heard(), self.joined].into_iter().flatten().fold(since, Instant::max);
+        matches!(self.link, Link::Up(_)) && !self.holding && now.saturating_duration_since(sign) >= MUTE
+    }
+
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
         let now = Instant::now();
         let mut moved = false;
@@ -418,6 +444,10 @@ impl<C: Cloud> Session<C> {
             self.deadline = None;
             self.channel.handle_input(now, Input::Timeout);
             moved = true;
+        }
+        if self.agent_is_mute(now) {
+            self.end(SessionError::Mute { minutes: MUTE.as_secs() / 60 });
+            return true;
         }
         let mut at = self.deadline;
         if matches!(self.link, Link::Up(_)) {

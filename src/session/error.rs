@@ -72,6 +72,12 @@ pub enum SessionError {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// The agent stopped answering.
+    #[error("the agent has acknowledged nothing for {minutes} minutes")]
+    Mute {
+        /// How long it was waited for.
+        minutes: u64,
+    },
     /// The destination moved: the agent looks its name up once per session.
     #[error(
         "{host} could be reached before and no longer can: its name is looked up again in another session"
@@ -120,6 +126,16 @@ impl Explain for SessionError {
 }
 
 impl SessionError {
+    /// Whether this session cannot be resumed, whoever asks however often; a new one may do.
+    pub(super) fn forbids_resuming(&self) -> bool {
+        match self {
+            Self::Cloud(error) => error.kind == CloudErrorKind::AccessDenied,
+            Self::Refused { status, .. } => (400..500).contains(status),
+            Self::Endpoint(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether waiting for the network cannot heal this, only a person can.
     pub fn needs_a_person(&self) -> bool {
         use CloudErrorKind::{AccessDenied, BadCredentials, NoCredentials};

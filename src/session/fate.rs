@@ -16,6 +16,8 @@ const DOUBT: Duration = Duration::from_secs(3);
 const PAUSES: u32 = 2;
 /// Between two looks, first and later.
 const AGAIN: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(30)];
+/// How long the agent may say nothing to a client that waits, before one looks; and then again.
+const QUIET: Duration = Duration::from_secs(30);
 /// Looks before they become rarer.
 const EAGER: u32 = 10;
 
@@ -52,6 +54,9 @@ pub(super) async fn of<C: Cloud>(cloud: &C, target: &Target) -> Fate {
         Some(container) if container.runtime_id.as_ref().is_some_and(|id| *id != target.runtime_id) => {
             Fate::Gone("its container was restarted".into())
         }
+        Some(container) if container.exec_agent.as_ref().is_some_and(|(status, _)| status == "STOPPED") => {
+            Fate::Gone("its ExecuteCommandAgent stopped".into())
+        }
         _ if task.desired_status == "STOPPED" => Fate::Leaving,
         _ => Fate::Running,
     }
@@ -86,15 +91,25 @@ impl<C: Cloud> Watch<C> {
     }
 
     /// Looks if there is reason to: `silent_since` is when the oldest unacknowledged message was
-    /// sent, `doubt` another reason.
-    pub(super) fn tick(&mut self, now: Instant, silent_since: Option<Instant>, doubt: bool) {
-        let silent = silent_since.is_some_and(|since| now.saturating_duration_since(since) >= DOUBT);
-        let reason = silent || doubt || (self.pauses >= PAUSES && silent_since.is_some());
-        if !reason || self.look.is_some() || now < self.next {
+    /// sent, `heard` when the agent last said anything to clients that wait for it, `doubt`
+    /// another reason.
+    pub(super) fn tick(
+        &mut self,
+        now: Instant,
+        silent_since: Option<Instant>,
+        heard: Option<Instant>,
+        doubt: bool,
+    ) {
+        let longer = |since: Option<Instant>, than| {
+            since.is_some_and(|since| now.saturating_duration_since(since) >= than)
+        };
+        let urgent =
+            doubt || longer(silent_since, DOUBT) || (self.pauses >= PAUSES && silent_since.is_some());
+        if !(urgent || longer(heard, QUIET)) || self.look.is_some() || now < self.next {
             return;
         }
-        self.looks = self.looks.saturating_add(1);
-        self.next = now + AGAIN[usize::from(self.looks > EAGER)];
+        self.looks = self.looks.saturating_add(u32::from(urgent));
+        self.next = now + if urgent { AGAIN[usize::from(self.looks > EAGER)] } else { QUIET };
         let (cloud, target) = (self.cloud.clone(), self.target.clone());
         self.look = Some(Box::pin(async move { of(&*cloud, &target).await }));
     }

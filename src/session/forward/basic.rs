@@ -99,7 +99,8 @@ pub(super) async fn relay<C: Cloud>(
             () = backlog.fell(), if holding => None,
             _ = tick.tick() => {
                 let silent = session.unacknowledged_since().filter(|_| !lost && !holding);
-                watch.tick(Instant::now(), silent, lost && trouble.is_not_the_network());
+                let heard = session.agent_heard().filter(|_| !lost && !free);
+                watch.tick(Instant::now(), silent, heard, lost && trouble.is_not_the_network());
                 basic.tick(session);
                 None
             }

@@ -106,8 +106,8 @@ impl Connection {
         let weight = bytes.len() + OVERHEAD;
         let own = self.own.fetch_add(weight, Ordering::Relaxed);
         self.backlog.total.fetch_add(weight, Ordering::Relaxed);
-        // A slice keeps the whole buffer alive that it was cut from: not for long, please.
-        let bytes = if own > 4 * CHUNK { Bytes::copy_from_slice(&bytes) } else { bytes };
+        // A slice keeps the whole buffer alive that it was cut from: not for a client that lags.
+        let bytes = if own > 0 { Bytes::copy_from_slice(&bytes) } else { bytes };
         let _ = self.down.send(Parcel { bytes, own: self.own.clone(), backlog: self.backlog.clone() });
     }
 

@@ -58,8 +58,10 @@ pub(super) fn is_abandoned(ours: SocketAddr, theirs: SocketAddr, since: Instant)
     let mut table = TABLE.lock().ok()?;
     let fresh = table.take().filter(|(read, _)| *read > since && read.elapsed() < Duration::from_secs(1));
     let (_, entries) = table.insert(fresh.unwrap_or_else(|| (Instant::now(), entries().collect())));
-    let entry = entries.iter().find(|entry| entry.local == theirs && entry.remote == ours);
-    Some(entry.is_none_or(|entry| entry.inode == 0))
+    let find = |local, remote| entries.iter().find(|entry| entry.local == local && entry.remote == remote);
+    // A table that lacks our own end is not the one the client is in.
+    find(ours, theirs)?;
+    Some(find(theirs, ours).is_none_or(|entry| entry.inode == 0))
 }
 
 /// Nobody is named here.

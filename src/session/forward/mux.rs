@@ -1,6 +1,6 @@
 //! Many local connections over one session: each is an smux stream.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ use crate::session::fate::Watch;
 /// Bytes written to the session at once: two messages of the data channel, lest bulk go in
 /// frames that an agent may take twice unnoticed (see [`smux`]).
 const PIECE: usize = 2 * PAYLOAD_SIZE;
+/// Streams remembered whose client left without an answer.
+const LEFT: usize = 1024;
 /// Local input taken before the session is heard again.
 const BATCH: usize = 32;
 /// Backlog of a client that has the session for itself, from which on its server waits.
@@ -45,6 +47,7 @@ pub(super) async fn relay<C: Cloud>(
         connections: HashMap::new(),
         owing: Vec::new(),
         failures: 0,
+        left: HashSet::new(),
         reached: false,
         backlog: Arc::default(),
         up,
@@ -91,7 +94,8 @@ pub(super) async fn relay<C: Cloud>(
             () = mux.backlog.fell(), if mux.holding => {}
             _ = tick.tick() => {
                 let silent = session.unacknowledged_since().filter(|_| !lost && !mux.holding);
-                watch.tick(Instant::now(), silent, lost && trouble.is_not_the_network());
+                let heard = session.agent_heard().filter(|_| !lost && !mux.connections.is_empty());
+                watch.tick(Instant::now(), silent, heard, lost && trouble.is_not_the_network());
             }
             () = stopped(&mut stop) => return End::Stopped,
         }
@@ -108,6 +112,8 @@ struct Mux {
     owing: Vec<StreamId>,
     /// Flags that said a destination could not be reached, and no FIN yet that says which.
     failures: usize,
+    /// Streams whose client left before anything came: the FIN of one may still explain a flag.
+    left: HashSet<StreamId>,
     /// Whether anything ever answered in this session.
     reached: bool,
     backlog: Arc<Backlog>,
@@ -140,8 +146,11 @@ impl Mux {
             // until the remote end closes it, or the client is gone altogether.
             Local::Data(..) | Local::HalfClosed(_) => {}
             Local::Gone(id) => {
-                if self.connections.remove(&id).is_some() {
+                if let Some(connection) = self.connections.remove(&id) {
                     self.client.close(id);
+                    if !connection.answered && self.left.len() < LEFT {
+                        self.left.insert(id);
+                    }
                 }
             }
         }
@@ -160,7 +169,10 @@ impl Mux {
                 }
                 smux::Event::Finished(id) => {
                     self.client.close(id);
-                    let Some(connection) = self.connections.remove(&id) else { continue };
+                    let Some(connection) = self.connections.remove(&id) else {
+                        self.failures -= usize::from(self.left.remove(&id) && self.failures > 0);
+                        continue;
+                    };
                     if connection.answered || self.failures == 0 {
                         connection.finish();
                         continue;

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -26,6 +26,8 @@ use crate::session::fate::{self, Fate, Watch};
 
 /// How long an agent may take to take a session up.
 const HANDSHAKE: Duration = Duration::from_secs(20);
+/// A session that ends sooner is followed by the next one with a growing wait.
+const BRIEF: Duration = Duration::from_secs(10);
 /// How long the answer to StartSession is still awaited after the word to stop, so that the
 /// session it opened can be ended.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
@@ -117,8 +119,10 @@ impl Forward {
             .map_err(|e| SessionError::WebSocket(format!("cannot accept connections: {e}")))?;
         let mut stop = setting.stop.clone();
         let Some(mut opened) = open(setting, &target, &self.remote).await? else { return Ok(()) };
+        let mut brief = Backoff::default();
         loop {
             let (mut session, ready) = opened;
+            let began = Instant::now();
             line.report(Status::Ready {
                 target: target.clone(),
                 session_id: session.id().to_owned(),
@@ -144,8 +148,17 @@ impl Forward {
                 End::Over { why, reset } => (why, reset),
             };
             if !matches!(why, SessionError::Closed(_) | SessionError::Over) {
-                // The service does not know yet. Nobody has to wait for it to learn.
-                tokio::spawn(session.leave(flag));
+                // The service does not know yet, and ECS counts the sessions of a container.
+                session.leave(flag).await;
+            }
+            if began.elapsed() < BRIEF {
+                tokio::select! {
+                    () = tokio::time::sleep(brief.next(false, random())) => {}
+                    _ = line.next(false) => {}
+                    () = stopped(&mut stop) => return Ok(()),
+                }
+            } else {
+                brief = Backoff::default();
             }
             let wanted = reset > 0 || line.is_wanted();
             line.report(Status::Ended { why: Arc::new(why), reset });
@@ -248,18 +261,22 @@ async fn open<C: Cloud>(
         }
     };
     let mut session = Session::new(setting.cloud.clone(), setting.network.clone(), ticket, ssm_target, true)?;
+    let mut trouble = None;
     let ready = async {
         loop {
             match session.next().await {
                 Event::Ready(ready) => return Ok(ready),
                 Event::Ended(why) => return Err(why),
+                Event::Lost(why) => trouble = Some(SessionError::WebSocket(why)),
+                Event::Retrying(why) => trouble = Some(why),
                 _ => {}
             }
         }
     };
     let ready = tokio::select! {
         ready = timeout(HANDSHAKE, ready) => ready.unwrap_or_else(|_| {
-            Err(SessionError::Silent { container: target.container.clone(), seconds: HANDSHAKE.as_secs() })
+            let seconds = HANDSHAKE.as_secs();
+            Err(trouble.unwrap_or(SessionError::Silent { container: target.container.clone(), seconds }))
         }),
         () = stopped(&mut stop) => {
             session.leave(false).await;
