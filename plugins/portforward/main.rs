@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ecsx::aws::Aws;
 use ecsx::ecs::Target;
@@ -30,6 +30,10 @@ use teller::{Subject, Teller};
 
 /// How long the sessions may take to end; they themselves keep to 2 s.
 const FAREWELL: Duration = Duration::from_millis(2500);
+/// How long a command may take to end that has lost its port.
+const GRACE: Duration = Duration::from_secs(5);
+/// Interrupts closer than this are one keystroke.
+const ONE_KEYSTROKE: Duration = Duration::from_millis(300);
 
 fn main() -> ExitCode {
     let mut args: Args = live::values(Plugin::new()).values("words", live::forwards).parse();
@@ -101,7 +105,7 @@ async fn run(args: &Args, forwards: Vec<Forward>, wanted: Arc<Wanted>, ui: Ui) -
     let ending = async { while running.join_next().await.is_some() {} };
     tokio::select! {
         _ = timeout(FAREWELL, ending) => {}
-        Word::Interrupt = signals.next() => return Ok(exit::INTERRUPTED),
+        () = impatience(&mut signals) => return Ok(exit::INTERRUPTED),
     }
     drop(running);
     printer.finish();
@@ -150,6 +154,7 @@ async fn serve(
     signals: &mut Signals,
 ) -> Result<u8, Failure> {
     let mut child: Option<Child> = None;
+    let mut told = false;
     let mut seen = vec![false; missing];
     loop {
         tokio::select! {
@@ -165,9 +170,14 @@ async fn serve(
                     Ok(Err(error)) => Failure::from(error),
                     Err(error) => Failure::because("a forward broke off", error),
                 };
-                let Some(child) = &mut child else { return Err(failure) };
-                signals::terminate(child);
-                let _ = child.wait().await;
+                if let Some(child) = &mut child {
+                    signals::terminate(child);
+                    tokio::select! {
+                        _ = timeout(GRACE, child.wait()) => {}
+                        () = impatience(signals) => {}
+                    }
+                    let _ = child.start_kill();
+                }
                 return Err(failure);
             }
             status = wait(&mut child) => {
@@ -179,8 +189,23 @@ async fn serve(
                 (None, _) => return Ok(0),
                 // It got Ctrl-C itself, and may have its own use for it.
                 (Some(_), Word::Interrupt) => {}
-                (Some(child), Word::Terminate) => signals::terminate(child),
+                (Some(child), Word::Terminate) if told => drop(child.start_kill()),
+                (Some(child), Word::Terminate) => {
+                    signals::terminate(child);
+                    told = true;
+                }
             },
+        }
+    }
+}
+
+/// Another Ctrl-C. One keystroke can reach us several times: from the terminal, and again from a
+/// wrapper such as npm or make.
+async fn impatience(signals: &mut Signals) {
+    let began = Instant::now();
+    loop {
+        if signals.next().await == Word::Interrupt && began.elapsed() > ONE_KEYSTROKE {
+            return;
         }
     }
 }
