@@ -19,7 +19,8 @@ const LAYERS: &[Layer] = &[
             "Instant::now",
             "SystemTime::now",
             "getrandom",
-            "aws_",
+            "aws_c",
+            "aws_s",
             "crate::aws",
             "crate::ecs",
             "crate::plugin",
@@ -41,7 +42,8 @@ const LAYERS: &[Layer] = &[
             "std::process",
             "Instant::now",
             "getrandom",
-            "aws_",
+            "aws_c",
+            "aws_s",
             "crate::aws",
             "crate::ecs",
             "crate::plugin",
@@ -57,10 +59,12 @@ const LAYERS: &[Layer] = &[
         root: "src/project",
         forbidden: &[
             "tokio",
-            "std::net",
+            "std::net::Tcp",
+            "std::net::Udp",
             "std::process",
             "env::var",
-            "aws_",
+            "aws_c",
+            "aws_s",
             "crate::aws",
             "crate::live",
             "crate::resolve",
@@ -71,7 +75,15 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         root: "src/ecs",
-        forbidden: &["tokio::net", "aws_", "crate::aws", "crate::project", "crate::session", "crate::ssm"],
+        forbidden: &[
+            "tokio::net",
+            "aws_c",
+            "aws_s",
+            "crate::aws",
+            "crate::project",
+            "crate::session",
+            "crate::ssm",
+        ],
     },
     Layer {
         root: "src/aws",
@@ -79,13 +91,14 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         root: "src/session",
-        forbidden: &["aws_", "crate::aws", "crate::live", "crate::project", "crate::resolve"],
+        forbidden: &["aws_c", "aws_s", "crate::aws", "crate::live", "crate::project", "crate::resolve"],
     },
     Layer {
         root: "src/plugin",
         forbidden: &[
             "tokio",
-            "aws_",
+            "aws_c",
+            "aws_s",
             "crate::aws",
             "crate::ecs",
             "crate::project",
@@ -97,7 +110,8 @@ const LAYERS: &[Layer] = &[
         root: "src/dispatch",
         forbidden: &[
             "tokio",
-            "aws_",
+            "aws_c",
+            "aws_s",
             "ecsx::aws",
             "ecsx::ecs",
             "ecsx::project",
@@ -107,13 +121,10 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         root: "src/ui",
-        forbidden: &["aws_", "crate::aws", "crate::project", "crate::session", "crate::ssm"],
+        forbidden: &["aws_c", "aws_s", "crate::aws", "crate::project", "crate::session", "crate::ssm"],
     },
-    Layer {
-        root: "src/live",
-        forbidden: &["aws_sdk", "aws_config", "crate::session", "crate::ssm", "println!"],
-    },
-    Layer { root: "plugins", forbidden: &["aws_sdk", "aws_config"] },
+    Layer { root: "src/live", forbidden: &["aws_c", "aws_s", "crate::session", "crate::ssm", "println!"] },
+    Layer { root: "plugins", forbidden: &["aws_c", "aws_s"] },
 ];
 
 #[test]
