@@ -160,7 +160,8 @@ fn a_process_left_in_the_background_holds_nothing_up_and_is_hung_up_on() {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("hup");
     let script = format!(
-        "sh -c 'trap \"echo hup > {0}; exit\" HUP; echo ready; while :; do sleep 0.1; done' & read line; exit 5",
+        "sh -c 'trap \"echo hup > {0}; exit\" HUP; echo ready > {0}; while :; do sleep 0.1; done' &
+         until [ -s {0} ]; do sleep 0.05; done; exit 5",
         trace.display()
     );
     let outcome = piped(&["sh", "-c", &script], b"\n");
