@@ -2,7 +2,7 @@
 //! task. Losing the socket is an event here, not an end: it is dialled again, with the
 //! session resumed, for as long as it takes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::ecs::{Cloud, Ticket};
 use crate::ssm::channel::{self, Channel, Flag, Input, Key, Output, Ready, Stream};
 
 use super::backoff::{Backoff, random};
+use super::calls::{self, Joined};
 use super::dial::{Network, Socket};
-use super::endpoint::Endpoint;
 use super::error::SessionError;
 use super::liveness::{Due, Liveness};
 
@@ -30,10 +30,8 @@ const BATCH: usize = 16;
 const MUTE: Duration = Duration::from_secs(5 * 60);
 /// Refusals of ResumeSession or of the gateway that are believed.
 const RESUMES: u32 = 2;
-/// How long one attempt to resume may take, API call included.
-const ATTEMPT: Duration = Duration::from_secs(40);
-/// How long leaving may take: the flag's acknowledgement, and all of it.
-const FAREWELL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
+/// How long the agent may take to acknowledge that the session is left.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a session tells its application.
 #[derive(Debug)]
@@ -68,13 +66,6 @@ enum Link {
     Joining(Pin<Box<dyn Future<Output = Result<Joined, SessionError>> + Send>>),
     Waiting(Pin<Box<Sleep>>),
     Over,
-}
-
-/// A new socket and the token to open with.
-struct Joined {
-    socket: Socket,
-    token: String,
-    stream_url: String,
 }
 
 type KeyAnswer = Pin<Box<dyn Future<Output = Result<Key, String>> + Send>>;
@@ -121,7 +112,7 @@ impl<C: Cloud> Session<C> {
         getrandom::fill(&mut seed).map_err(|e| SessionError::Broken(format!("no random numbers: {e}")))?;
         let config = channel::Config::new(seed, (Instant::now(), SystemTime::now()), expect_handshake);
         let Ticket { session_id, stream_url, token } = ticket;
-        let first = join(cloud.clone(), network.clone(), stream_url.clone(), token);
+        let first = calls::join(cloud.clone(), network.clone(), stream_url.clone(), token);
         Ok(Self {
             cloud,
             network,
@@ -268,7 +259,7 @@ impl<C: Cloud> Session<C> {
             channel::Event::ConnectFailed => Event::ConnectFailed,
             channel::Event::Publication(on) => Event::Publication(on),
             channel::Event::KeyWanted { key_id, challenge } => {
-                self.key = Some(Box::pin(data_key(
+                self.key = Some(Box::pin(calls::data_key(
                     self.cloud.clone(),
                     key_id,
                     challenge,
@@ -328,7 +319,7 @@ impl<C: Cloud> Session<C> {
                     return false;
                 }
                 let (cloud, network) = (self.cloud.clone(), self.network.clone());
-                let resumed = resume(cloud, network, self.id.clone(), self.stream_url.clone());
+                let resumed = calls::resume(cloud, network, self.id.clone(), self.stream_url.clone());
                 self.link = Link::Joining(Box::pin(resumed));
                 true
             }
@@ -487,72 +478,13 @@ impl<C: Cloud> Session<C> {
                 let taken = async {
                     while !matches!(self.next().await, Event::FlagTaken | Event::Ended(_) | Event::Lost(_)) {}
                 };
-                let _ = timeout(FAREWELL.0, taken).await;
+                let _ = timeout(FAREWELL, taken).await;
             }
-            terminate(&*self.cloud, &self.id).await;
+            calls::terminate(&*self.cloud, &self.id).await;
             if let Link::Up(socket) = &mut self.link {
                 let _ = socket.close(None).await;
             }
         };
-        let _ = timeout(FAREWELL.1, goodbye).await;
+        let _ = timeout(calls::FAREWELL, goodbye).await;
     }
-}
-
-/// ssm:TerminateSession. A failure is no news: the session may be over, or the caller not
-/// allowed to, and then the service's idle timeout ends it.
-pub(super) async fn terminate<C: Cloud>(cloud: &C, id: &str) {
-    let _ = timeout(FAREWELL.1, cloud.terminate_session(id)).await;
-}
-
-async fn join<C: Cloud>(
-    cloud: Arc<C>,
-    network: Arc<Network>,
-    stream_url: String,
-    token: String,
-) -> Result<Joined, SessionError> {
-    let endpoint = Endpoint::check(&stream_url, cloud.region(), cloud.endpoint_overridden())?;
-    // Signed afresh for every dial: a signature is good for five minutes only.
-    let headers = cloud.sign_upgrade(&stream_url).await?;
-    let socket = network.dial(&endpoint, &headers).await?;
-    Ok(Joined { socket, token, stream_url })
-}
-
-async fn resume<C: Cloud>(
-    cloud: Arc<C>,
-    network: Arc<Network>,
-    id: String,
-    last_url: String,
-) -> Result<Joined, SessionError> {
-    use crate::ecs::CloudErrorKind::{Invalid, NotFound};
-    let attempt = async {
-        let ticket = match cloud.resume_session(&id).await {
-            Ok(Some(ticket)) if !ticket.token.is_empty() => ticket,
-            Ok(_) => return Err(SessionError::Over),
-            Err(e) if matches!(e.kind, NotFound | Invalid) => return Err(SessionError::Over),
-            Err(e) => return Err(e.into()),
-        };
-        // The answer may leave the URL out: then the last one still holds.
-        let url = if ticket.stream_url.is_empty() { last_url } else { ticket.stream_url };
-        join(cloud.clone(), network, url, ticket.token).await
-    };
-    let late = || Err(SessionError::WebSocket(format!("no answer within {} s", ATTEMPT.as_secs())));
-    timeout(ATTEMPT, attempt).await.unwrap_or_else(|_| late())
-}
-
-/// A data key under the context that the agent will repeat.
-async fn data_key<C: Cloud>(
-    cloud: Arc<C>,
-    key_id: String,
-    challenge: Option<String>,
-    session_id: String,
-    ssm_target: String,
-) -> Result<Key, String> {
-    let mut context = BTreeMap::from([
-        ("aws:ssm:SessionId".to_owned(), session_id),
-        ("aws:ssm:TargetId".to_owned(), ssm_target),
-    ]);
-    let challenge_acknowledged = challenge.is_some();
-    context.extend(challenge.map(|challenge| ("aws:ssm:RandomChallenge".to_owned(), challenge)));
-    let key = cloud.generate_data_key(&key_id, context).await.map_err(|e| e.to_string())?;
-    Ok(Key { plaintext: key.plaintext, ciphertext: key.ciphertext, challenge_acknowledged })
 }

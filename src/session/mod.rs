@@ -4,6 +4,7 @@
 //! no channel of its own. [`forward`] puts local ports in front of one session after another.
 
 mod backoff;
+mod calls;
 mod dial;
 mod driver;
 mod endpoint;

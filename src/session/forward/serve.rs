@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::ecs::{Cloud, CloudErrorKind, Refusal, Target, Ticket};
 use crate::session::backoff::{Backoff, random};
-use crate::session::driver::terminate;
+use crate::session::calls::terminate;
 use crate::session::{Event, Network, Session, SessionError};
 use crate::ssm::channel::{Kind, Ready};
 
