@@ -1,6 +1,6 @@
 //! A command in a container, connected to the local terminal or to pipes.
 //!
-//! [`run`] starts it in its wrapper ([`exec`](crate::exec)); where the container has no shell
+//! [`run()`] starts it in its wrapper ([`exec`](crate::exec)); where the container has no shell
 //! for that, the command itself, with what is lost that way said. [`run::Run`] carries the
 //! bytes, [`vigil`] makes something of silence, [`stdio`] holds the local ends.
 
