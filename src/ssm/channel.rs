@@ -3,9 +3,11 @@
 //! After every [`Channel::handle_input`] drain [`Channel::poll_output`] until it answers
 //! [`Output::Timeout`]; call again with [`Input::Timeout`] at that instant at the latest.
 //!
-//! This file puts the parts together: [`send`] and [`receive`] are the two directions,
-//! [`start`] is how a session comes up, [`verbs`] what goes in and out.
+//! This file puts the parts together: [`send`] and [`receive`] number and order the two
+//! directions, [`inbound`] is what incoming frames mean, [`start`] how a session comes up,
+//! [`verbs`] what goes in and out.
 
+mod inbound;
 mod receive;
 mod send;
 mod start;
@@ -15,29 +17,23 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ring::hmac;
 
 pub use self::verbs::{
     Config, Event, Flag, Frame, Input, Key, Kind, Output, PAYLOAD_SIZE, Ready, Statistics, Stream, WINDOW,
 };
 
-use self::receive::{Receiver, Verdict};
+use self::receive::Receiver;
 use self::send::Sender;
 use self::start::Start;
-use super::body::{Acknowledgement, ChannelClosed, OpenDataChannel, Size, to_bytes};
+use super::body::{Acknowledgement, OpenDataChannel, Size, to_bytes};
 use super::crypt::Crypt;
 use super::handshake::CLIENT_VERSION;
-use super::wire::{
-    Digest, FLAGS_ACKNOWLEDGE, MAX_MESSAGE, Message, MessageId, MessageType, PayloadType, WireError,
-};
+use super::random::Random;
+use super::wire::{FLAGS_ACKNOWLEDGE, Message, MessageId, MessageType, PayloadType};
 
-/// Acknowledgements that may wait to be transmitted; past it the oldest is left to the peer's resending.
-const ACKNOWLEDGEMENTS: usize = 16 << 10;
 /// Acknowledgements repeated on a new connection: the last before a loss are lost with it, and
 /// the agent repeats what it takes for unacknowledged one message at a time, ten a second.
 const REPEATED: usize = 512;
-/// Bytes in events the application has not fetched, past which nothing more is taken.
-const UNFETCHED: usize = 8 << 20;
 /// How long a pause is kept to the letter while nothing is unacknowledged.
 const PROBE: Duration = Duration::from_secs(1);
 /// Largest payload that can be asked for, bytes.
@@ -252,117 +248,6 @@ impl Channel {
         self.start.disconnected();
     }
 
-    fn received(&mut self, message: Bytes) {
-        // A header length that begins with `{` would be two gigabytes: this is a text frame.
-        if message.first() == Some(&b'{') {
-            return self.received_text(&message);
-        }
-        match Message::decode(message, Digest::Verify) {
-            Ok(message) => self.received_message(&message),
-            Err(error) => self.refuse(error.to_string()),
-        }
-    }
-
-    fn received_text(&mut self, text: &[u8]) {
-        if text.len() > MAX_MESSAGE {
-            return self.refuse(WireError::TooLong(text.len()).to_string());
-        }
-        match serde_json::from_slice::<ChannelClosed>(text) {
-            Ok(body) => self.received_service(&MessageType::from(body.message_type.as_str()), || body.output),
-            Err(error) => self.refuse(format!("a text frame is no message: {error}")),
-        }
-    }
-
-    fn received_message(&mut self, message: &Message) {
-        match &message.message_type {
-            MessageType::OutputStreamData => self.received_stream(message),
-            MessageType::Acknowledge => match serde_json::from_slice::<Acknowledgement>(&message.payload) {
-                Ok(body) => {
-                    self.agent_lives();
-                    self.sender.acknowledged(self.now, body.sequence);
-                }
-                Err(error) => self.refuse(format!("an acknowledgement cannot be read: {error}")),
-            },
-            service => self.received_service(service, || closing_text(&message.payload)),
-        }
-    }
-
-    fn received_service(&mut self, message_type: &MessageType, output: impl FnOnce() -> String) {
-        match message_type {
-            MessageType::ChannelClosed => {
-                self.over = true;
-                self.event(Event::Closed(output()));
-            }
-            MessageType::StartPublication => {
-                self.publication(true);
-                self.start.published(self.now);
-            }
-            MessageType::PausePublication => self.publication(false),
-            _ => {}
-        }
-    }
-
-    fn received_stream(&mut self, message: &Message) {
-        if message.sequence < 0 {
-            return self.refuse(format!("message number {} is negative", message.sequence));
-        }
-        self.agent_lives();
-        if self.unfetched > UNFETCHED {
-            return;
-        }
-        if self.receiver.take(message) == Verdict::NoRoom {
-            return;
-        }
-        if self.acknowledgements.len() >= ACKNOWLEDGEMENTS {
-            self.acknowledgements.pop_front();
-        }
-        self.acknowledgements.push_back((message.sequence, message.id));
-        while let Some((payload_type, payload)) = self.receiver.next() {
-            self.payload(payload_type, payload);
-            if self.over {
-                return;
-            }
-        }
-    }
-
-    fn payload(&mut self, payload_type: PayloadType, payload: Bytes) {
-        match payload_type {
-            PayloadType::HandshakeRequest => self.handshake_request(&payload),
-            PayloadType::HandshakeComplete => self.handshake_complete(&payload),
-            PayloadType::EncChallengeRequest => self.challenge(&payload),
-            PayloadType::Output | PayloadType::Error | PayloadType::StdErr | PayloadType::ExitCode => {
-                self.data_began();
-                match self.opened(payload_type, payload) {
-                    Some(payload) => self.data(payload_type, payload),
-                    None => self.fail("a message cannot be decrypted: the two ends' keys differ"),
-                }
-            }
-            PayloadType::Flag if payload[..] == 3u32.to_be_bytes() => self.event(Event::ConnectFailed),
-            _ => {}
-        }
-    }
-
-    fn opened(&self, payload_type: PayloadType, payload: Bytes) -> Option<Bytes> {
-        match &self.crypt {
-            Some(crypt) if payload_type != PayloadType::Error => crypt.open(&payload),
-            _ => Some(payload),
-        }
-    }
-
-    fn data(&mut self, payload_type: PayloadType, payload: Bytes) {
-        if payload_type == PayloadType::ExitCode {
-            let code = std::str::from_utf8(&payload).ok().and_then(|text| text.strip_prefix("EXIT_CODE:"));
-            return match code.and_then(|code| code.trim().parse().ok()) {
-                Some(code) => self.event(Event::ExitCode(code)),
-                None => self.refuse("an exit code cannot be read".into()),
-            };
-        }
-        let stream = if payload_type == PayloadType::Output { Stream::Output } else { Stream::Error };
-        if !payload.is_empty() {
-            self.event(Event::Data(stream, payload));
-        }
-    }
-
     fn agent_lives(&mut self) {
         self.heard = Some(self.now);
         self.publication(true);
@@ -451,7 +336,11 @@ impl Channel {
         date.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
     }
 
+    /// Tells the application, unless it has been told that all is over.
     fn event(&mut self, event: Event) {
+        if self.over {
+            return;
+        }
         self.unfetched += weight(&event);
         self.events.push_back(event);
     }
@@ -464,46 +353,15 @@ impl Channel {
     }
 
     fn fail(&mut self, why: &str) {
-        if !self.over {
-            self.over = true;
-            self.event(Event::Failed(why.to_owned()));
-        }
+        self.event(Event::Failed(why.to_owned()));
+        self.over = true;
     }
 }
 
-/// What an unfetched event weighs against [`UNFETCHED`].
+/// What an unfetched event weighs against the bound on them.
 fn weight(event: &Event) -> usize {
     match event {
         Event::Data(_, bytes) => 256 + bytes.len(),
         _ => 256,
-    }
-}
-
-/// The text of channel_closed; a body that is no JSON still says something.
-fn closing_text(payload: &[u8]) -> String {
-    match serde_json::from_slice::<ChannelClosed>(payload) {
-        Ok(body) => body.output,
-        Err(_) => String::from_utf8_lossy(&payload[..payload.len().min(1024)]).into_owned(),
-    }
-}
-
-/// Random bytes from a seed: HMAC-SHA-256 of a counter.
-#[derive(Debug)]
-struct Random {
-    key: hmac::Key,
-    drawn: u64,
-}
-
-impl Random {
-    fn new(seed: &[u8; 32]) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, seed), drawn: 0 }
-    }
-
-    fn next<const N: usize>(&mut self) -> [u8; N] {
-        const { assert!(N <= 32) };
-        self.drawn += 1;
-        let mut bytes = [0; N];
-        bytes.copy_from_slice(&hmac::sign(&self.key, &self.drawn.to_be_bytes()).as_ref()[..N]);
-        bytes
     }
 }

@@ -10,6 +10,7 @@ pub mod body;
 pub mod channel;
 pub mod crypt;
 pub mod handshake;
+mod random;
 pub mod rtt;
 pub mod smux;
 mod window;

@@ -126,7 +126,7 @@ impl MessageType {
 
     fn decode(field: &[u8]) -> Result<Self, WireError> {
         let text = std::str::from_utf8(field).map_err(|_| WireError::TypeNotText)?;
-        match text.trim_matches('\0').trim() {
+        match text.trim_matches(|c: char| c == '\0' || c.is_whitespace()) {
             "" => Err(WireError::NoType),
             text => Ok(Self::from(text)),
         }

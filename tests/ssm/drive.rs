@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ecsx::ssm::body::Acknowledgement;
 use ecsx::ssm::channel::{Channel, Config, Event, Frame, Input, Output};
 use ecsx::ssm::wire::{Digest, Message, MessageId, MessageType, PayloadType};
+use serde_json::{Value, json};
 
 pub(crate) struct Driven {
     pub(crate) channel: Channel,
@@ -140,4 +141,53 @@ pub(crate) fn acknowledge(sequence: i64) -> Message {
         r#"{{"AcknowledgedMessageType":"input_stream_data","AcknowledgedMessageId":"dd01e56b-ff48-483e-a508-b5f073f31b16","AcknowledgedMessageSequenceNumber":{sequence},"IsSequentialMessage":true}}"#
     );
     Message { flags: 3, ..message(MessageType::Acknowledge, 0, PayloadType::None, body.as_bytes()) }
+}
+
+pub(crate) const MS: Duration = Duration::from_millis(1);
+
+pub(crate) fn json_of(message: &Message) -> Value {
+    serde_json::from_slice(&message.payload).unwrap()
+}
+
+pub(crate) fn port_request(version: &str) -> Message {
+    let body = json!({ "AgentVersion": version, "RequestedClientActions": [{ "ActionType": "SessionType",
+        "ActionParameters": { "SessionType": "Port", "Properties": { "type": "LocalPortForwarding", "portNumber": "80" } } }] });
+    output(0, PayloadType::HandshakeRequest, body.to_string().as_bytes())
+}
+
+pub(crate) fn complete(sequence: i64) -> Message {
+    output(sequence, PayloadType::HandshakeComplete, br#"{"HandshakeTimeToComplete":1,"CustomerMessage":""}"#)
+}
+
+/// A port session past its handshake, everything acknowledged.
+pub(crate) fn ready() -> Driven {
+    let mut driven = Driven::connected(true);
+    driven.receive(&port_request("3.3.987.0"));
+    driven.now += 20 * MS;
+    driven.receive(&acknowledge(0));
+    driven.receive(&complete(1));
+    driven.take_sent();
+    driven.take_events();
+    driven
+}
+
+/// A shell that has shown its prompt.
+pub(crate) fn shell() -> Driven {
+    let mut driven = Driven::connected(false);
+    driven.receive(&output(0, PayloadType::Output, b"$ "));
+    driven.take_sent();
+    driven.take_events();
+    driven
+}
+
+pub(crate) fn write(driven: &mut Driven, bytes: &[u8]) {
+    driven.input(Input::Write(Bytes::copy_from_slice(bytes)));
+}
+
+pub(crate) fn numbers(messages: &[Message]) -> Vec<i64> {
+    messages
+        .iter()
+        .filter(|message| message.message_type == MessageType::InputStreamData)
+        .map(|message| message.sequence)
+        .collect()
 }

@@ -1,15 +1,18 @@
 //! The data channel against the vectors and traces recorded from Amazon's own programs, and
 //! against a model agent in virtual time.
 
-mod channel;
 mod crypt;
 mod drive;
+mod encrypted;
 mod handshake;
 mod model;
 mod pair;
 mod pause;
+mod receiving;
 mod rtt;
+mod sending;
 mod smux;
+mod start;
 mod traces;
 mod vectors;
 mod wire;

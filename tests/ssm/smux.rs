@@ -301,7 +301,7 @@ proptest! {
 
     #[test]
     fn every_stream_arrives_whole_and_in_order(
-        writes in prop::collection::vec((0usize..5, prop::collection::vec(any::<u8>(), 0..3000), 0usize..3), 0..60),
+        writes in prop::collection::vec((0usize..5, prop::collection::vec(any::<u8>(), 0..1500), 0usize..3), 0..30),
         limit in 9usize..5000,
     ) {
         let mut client = client();

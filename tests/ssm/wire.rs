@@ -98,6 +98,16 @@ fn an_error_says_what_is_wrong() {
 }
 
 #[test]
+fn padding_of_any_mixture_is_no_part_of_the_type() {
+    let mut bytes = unhex(&section("malformed")[0]["hex"]);
+    bytes[4..36].fill(0);
+    bytes[4..10].copy_from_slice(b"\0 \0\0 \0");
+    bytes[10..16].copy_from_slice(b"a_type");
+    bytes[20] = b' ';
+    assert_eq!(decode(&bytes).unwrap().message_type, MessageType::Other("a_type".into()));
+}
+
+#[test]
 fn the_service_layout_has_no_payload_type() {
     for name in
         ["channel_closed_112_nul", "start_publication_112_nul_zero_digest_zero_date", "pause_publication_112"]
