@@ -3,24 +3,27 @@ use re
 use str
 
 set edit:completion:arg-completer[ecsx] = {|@words|
+    var current = $words[-1]
     var option = ''
-    if (re:match '^-[^=]*=' $words[-1]) {
-        set option = (re:find '^-[^=]*=' $words[-1])[text]
+    if (re:match '^-[^=]*=' $current) {
+        set option = (re:find '^-[^=]*=' $current)[text]
     }
     var asked = $words[1..]
-    var answer = []
+    var answer = [':4']
     try {
         set answer = [((external ecsx) __complete $@asked 2>/dev/null)]
     } catch { }
-    for line $answer {
-        if (not (re:match '^:\d+$' $line)) {
-            var parts = [(str:split &max=2 "\t" $line)]
-            var value = $option$parts[0]
-            if (== (count $parts) 2) {
-                edit:complex-candidate $value &display=$parts[0]' ('$parts[1]')'
-            } else {
-                edit:complex-candidate $value
-            }
+    # No candidates, and none of cobra's "no files" (4): 0, 2 or both.
+    if (re:match '^:[0-3]$' $answer[0]) {
+        edit:complete-filename $current
+    }
+    for line $answer[..-1] {
+        var parts = [(str:split &max=2 "\t" $line)]
+        var value = $option$parts[0]
+        if (== (count $parts) 2) {
+            edit:complex-candidate $value &display=$parts[0]' ('$parts[1]')'
+        } else {
+            edit:complex-candidate $value
         }
     }
 }

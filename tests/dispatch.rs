@@ -24,9 +24,7 @@ fn a_profile_that_is_asked_for_beats_keys_in_the_environment() {
     let suite = Suite::new();
     suite.program("bin/ecsx-x", "#!/bin/sh\necho \"$AWS_PROFILE,$AWS_ACCESS_KEY_ID\"\n");
     let run = |words: &[&str]| {
-        let output =
-            suite.ecsx(words).env("AWS_PROFILE", "e").env("AWS_ACCESS_KEY_ID", "AKIA").output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
+        said(suite.ecsx(words).env("AWS_PROFILE", "e").env("AWS_ACCESS_KEY_ID", "AKIA")).stdout
     };
     assert_eq!(run(&["--profile", "p", "x"]), "p,\n");
     assert_eq!(run(&["x"]), "e,AKIA\n");

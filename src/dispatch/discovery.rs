@@ -47,7 +47,7 @@ pub(crate) struct Surroundings {
     pub(crate) path: OsString,
 }
 
-/// The directories that are searched, in order, each once.
+/// The directories that are searched, in order.
 #[derive(Debug)]
 pub(crate) struct Search {
     places: Vec<(PathBuf, Origin)>,
@@ -56,30 +56,21 @@ pub(crate) struct Search {
 }
 
 impl Search {
-    /// The places that these surroundings name.
+    /// The places that these surroundings name. Touches no file: running looks only at what it
+    /// needs.
     pub(crate) fn new(surroundings: &Surroundings) -> Self {
         let beside = surroundings.executable.parent().map(Path::to_owned);
         let libexec = beside.as_ref().and_then(|b| b.parent()).map(|up| up.join("libexec").join("ecsx"));
         let listed = |list: &OsStr, origin| std::env::split_paths(list).map(move |p| (p, origin)).collect();
-        let mut all: Vec<(PathBuf, Origin)> = listed(&surroundings.development, Origin::Development);
+        let mut all: Vec<(PathBuf, Origin)> = Vec::new();
+        if !surroundings.development.is_empty() {
+            all = listed(&surroundings.development, Origin::Development);
+        }
         all.extend(beside.into_iter().chain(libexec).map(|place| (place, Origin::Beside)));
         all.extend(surroundings.installed.clone().map(|place| (place, Origin::Installed)));
         all.extend(listed(&surroundings.path, Origin::Path));
-
-        let mut search = Self { places: Vec::new(), ignored: Vec::new() };
-        let mut seen = BTreeSet::new();
-        for (place, origin) in all {
-            if !place.is_absolute() {
-                if !(place.as_os_str().is_empty() && origin == Origin::Development) {
-                    search.ignored.push(place);
-                }
-            } else if let Ok(real) = fs::canonicalize(&place)
-                && seen.insert(real)
-            {
-                search.places.push((place, origin));
-            }
-        }
-        search
+        let (places, ignored): (Vec<_>, Vec<_>) = all.into_iter().partition(|(place, _)| place.is_absolute());
+        Self { places, ignored: ignored.into_iter().map(|(place, _)| place).collect() }
     }
 
     /// The directories that are searched, in order.
@@ -87,13 +78,19 @@ impl Search {
         &self.places
     }
 
-    /// Every file that has this name, in the order of the search. The first without a refusal is
-    /// the one that runs. Lazy: running looks no further than it must.
+    /// Every file that has this name, in the order of the search; a directory that is named
+    /// twice counts once. The first without a refusal is the one that runs.
     pub(crate) fn candidates(&self, name: &Name) -> impl Iterator<Item = Candidate> + use<'_> {
         let (file, ours) = (name.file(), name.first_party().is_some());
+        let mut seen = Vec::new();
         self.places.iter().filter_map(move |(place, origin)| {
             let path = place.join(&file);
             fs::symlink_metadata(&path).ok()?;
+            let real = fs::canonicalize(place).ok()?;
+            if seen.contains(&real) {
+                return None;
+            }
+            seen.push(real);
             let refusal = judge(ours, &path, *origin).err();
             Some(Candidate { path, origin: *origin, refusal })
         })

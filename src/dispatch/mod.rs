@@ -18,15 +18,16 @@ mod tab;
 mod trust;
 mod version;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use ecsx::plugin::exit;
+use ecsx::plugin::{Globals, exit};
 use ecsx::ui::Failure;
 
 use cli::{Cli, Commands};
+use name::Name;
 use suite::{Chosen, Suite};
 
 /// The commands that are not plugins. No plugin can have these names.
@@ -34,9 +35,19 @@ const BUILT_IN: [&str; 4] = ["help", "plugin", "completion", "version"];
 
 /// Runs the dispatcher on this process's arguments.
 pub(crate) fn main() -> ExitCode {
-    let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|first| first == "__complete") {
-        return tab::main(words.collect());
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match words.split_first() {
+        Some((first, words)) if first == "__complete" => return tab::main(words),
+        // Most calls: no option of ours to read, and the environment is handed on as it is. clap
+        // would cost more than all the rest. Names that mean nothing are dealt with below.
+        Some((first, _)) if is_plugin(first) => {
+            let suite = Suite::here(Globals::default());
+            if let Ok(chosen) = suite.choose(&words) {
+                let outcome = hand_over(&suite, &chosen, &words);
+                return outcome.unwrap_or_else(|failure| suite.ui().report(failure));
+            }
+        }
+        _ => {}
     }
     let Cli { mut globals, command, help } = Cli::parse();
     let entered = globals.enter();
@@ -59,10 +70,19 @@ pub(crate) fn main() -> ExitCode {
     outcome.unwrap_or_else(|failure| suite.ui().report(failure))
 }
 
+/// Whether a first word can only be a plugin's name.
+fn is_plugin(word: &OsStr) -> bool {
+    word.to_str().is_some_and(|word| !BUILT_IN.contains(&word) && Name::new(word).is_some())
+}
+
 /// Becomes the plugin that these words mean.
 fn run(suite: &Suite, words: &[OsString]) -> Result<ExitCode, Failure> {
-    let Chosen { name, words: used, candidate } = suite.choose(words)?;
-    handover::hand_over(&candidate.path, &words[used..], &suite.environment(&name))
+    hand_over(suite, &suite.choose(words)?, words)
+}
+
+fn hand_over(suite: &Suite, chosen: &Chosen, words: &[OsString]) -> Result<ExitCode, Failure> {
+    let environment = suite.environment(&chosen.name);
+    handover::hand_over(&chosen.candidate.path, &words[chosen.words..], &environment)
 }
 
 /// Prints what was asked for. A reader that has gone, as in `ecsx plugin list | head -1`, has

@@ -17,8 +17,8 @@ use super::suite::{Chosen, Suite};
 use super::{BUILT_IN, ask};
 
 /// Answers TAB and ends well.
-pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
-    let completion = answer(&words).unwrap_or_else(Completion::nothing);
+pub(crate) fn main(words: &[OsString]) -> ExitCode {
+    let completion = answer(words).unwrap_or_else(Completion::nothing);
     let _ = io::stdout().write_all(completion.to_string().as_bytes());
     ExitCode::SUCCESS
 }

@@ -29,12 +29,11 @@ pub(crate) fn built_for_others(program: &Path) -> Option<String> {
 
 const ELF: &[u8] = b"\x7fELF";
 
-/// The first bytes; fewer, or none, where they cannot be read.
+/// The first bytes; none where they cannot be read.
 fn head(program: &Path) -> Vec<u8> {
-    let mut head = Vec::new();
-    if let Ok(file) = File::open(program) {
-        let _ = file.take(512).read_to_end(&mut head);
-    }
+    let mut head = vec![0; 512];
+    let read = File::open(program).and_then(|mut file| file.read(&mut head));
+    head.truncate(read.unwrap_or_default());
     head
 }
 
