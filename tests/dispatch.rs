@@ -197,7 +197,7 @@ fn ctrl_z_and_ctrl_c_reach_the_plugin_and_the_shell_sees_them() {
     let suite = Suite::new();
     suite.program(
         "bin/ecsx-x",
-        "#!/bin/sh\ntrap 'echo caught; exit 130' INT\necho up\nwhile :; do read -r _; done\n",
+        "#!/bin/sh\ntrap 'echo caught; exit 130' INT\necho up\nwhile :; do read -r line && echo \"got $line\"; done\n",
     );
     let mut bash = suite.ecsx(&[]);
     let path = format!("{}:{}:/usr/bin:/bin", suite.path("suite").display(), suite.path("bin").display());
@@ -213,7 +213,9 @@ fn ctrl_z_and_ctrl_c_reach_the_plugin_and_the_shell_sees_them() {
     terminal.wait_for("Stopped");
     terminal.wait_for("READY> ");
     terminal.type_keys("fg\r");
-    terminal.wait_for("ecsx x\r\n");
+    // Until it reads, the terminal may still be the shell's: it would keep a \\r as it is.
+    terminal.type_keys("hello\n");
+    terminal.wait_for("got hello");
     terminal.type_keys("\x03");
     terminal.wait_for("caught");
     terminal.wait_for("READY> ");
