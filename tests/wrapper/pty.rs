@@ -42,8 +42,10 @@ impl Session {
         let side = || Stdio::from(File::options().read(true).write(true).open(&name).unwrap());
         let words = shlex::split(wrapper.command_line()).unwrap();
         assert_eq!(words[0], "sh");
-        let mut command = Command::new("/usr/bin/setsid");
-        command.arg("--ctty").args(shell).args(&words[1..]);
+        // As the agent does: a test run under nohup or in CI has signals ignored, and who is born
+        // with one ignored cannot trap it.
+        let mut command = Command::new("/usr/bin/env");
+        command.args(["--default-signal", "/usr/bin/setsid", "--ctty"]).args(shell).args(&words[1..]);
         if let Some(path) = path {
             command.env("PATH", path);
         }
