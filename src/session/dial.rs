@@ -249,7 +249,137 @@ fn excerpt(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+    use tokio_tungstenite::tungstenite::handshake::server;
+
     use super::*;
+
+    /// Of localhost and gateway.test, signed by itself and good for a hundred years.
+    const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/certificate.pem");
+    const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/key.pem");
+    const PATH: &str = "/v1/data-channel/dev@example.com-0a1b?role=publish_subscribe&cell-number=AAEL+/==";
+
+    /// A gateway behind TLS that tells what it was asked, and its port.
+    async fn gateway() -> (u16, tokio::task::JoinHandle<server::Request>) {
+        let certificates = vec![CertificateDer::from_pem_file(CERTIFICATE).unwrap()];
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(certificates, PrivateKeyDer::from_pem_file(KEY).unwrap())
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = tokio::spawn(async move {
+            let stream = TlsAcceptor::from(Arc::new(config)).accept(listener.accept().await.unwrap().0).await;
+            let mut asked = None;
+            let upgrade = |request: &server::Request, answer| {
+                asked = Some(request.clone());
+                Ok(answer)
+            };
+            tokio_tungstenite::accept_hdr_async(stream.unwrap(), upgrade).await.unwrap();
+            asked.unwrap()
+        });
+        (port, asked)
+    }
+
+    fn network(vars: &[(&str, &str)]) -> Network {
+        Network::from_env(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    fn localhost(port: u16) -> Endpoint {
+        Endpoint::check(&format!("wss://localhost:{port}{PATH}"), "us-east-1", true).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_url_goes_out_as_received_with_the_signature_of_this_dial() {
+        let (port, asked) = gateway().await;
+        let headers = [("Authorization".to_owned(), "AWS4-HMAC-SHA256 …".to_owned())];
+        let headers = [&headers[..], &[("host".to_owned(), "signed".to_owned())]].concat();
+        network(&[("AWS_CA_BUNDLE", CERTIFICATE)]).dial(&localhost(port), &headers).await.unwrap();
+        let asked = asked.await.unwrap();
+        assert_eq!(asked.uri().to_string(), PATH);
+        let header = |name| String::from_utf8_lossy(asked.headers()[name].as_bytes()).into_owned();
+        assert_eq!(header("authorization"), "AWS4-HMAC-SHA256 …");
+        assert_eq!(header("host"), format!("localhost:{port}"));
+        assert!(
+            !asked.headers().contains_key("origin")
+                && !asked.headers().contains_key("sec-websocket-extensions")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_nobody_vouches_for_is_refused() {
+        let (port, _asked) = gateway().await;
+        let error = network(&[]).dial(&localhost(port), &[]).await.err().unwrap();
+        assert!(matches!(error, SessionError::Tls { .. }), "{error}");
+        assert!(crate::ui::Explain::hints(&error)[0].contains("AWS_CA_BUNDLE"));
+        let missing = network(&[("AWS_CA_BUNDLE", "/no/such/file")]);
+        let (port, _asked) = gateway().await;
+        let error = missing.dial(&localhost(port), &[]).await.err().unwrap().to_string();
+        assert!(error.contains("/no/such/file"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_tunnels_to_a_name_that_only_it_can_resolve() {
+        let (port, asked) = gateway().await;
+        let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://me:secret@{}", proxy.local_addr().unwrap());
+        let connect = tokio::spawn(async move {
+            let (mut client, _) = proxy.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(client.read_u8().await.unwrap());
+            }
+            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            let mut gateway = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let _ = copy_bidirectional(&mut client, &mut gateway).await;
+            String::from_utf8(request).unwrap()
+        });
+        let endpoint = Endpoint {
+            host: "gateway.test".into(),
+            port: 443,
+            tls: true,
+            loopback: false,
+            uri: format!("wss://gateway.test{PATH}").parse().unwrap(),
+        };
+        let network = network(&[("AWS_CA_BUNDLE", CERTIFICATE), ("HTTPS_PROXY", &address)]);
+        drop(network.dial(&endpoint, &[]).await.unwrap());
+        assert_eq!(asked.await.unwrap().headers()["host"], "gateway.test");
+        let connect = connect.await.unwrap();
+        assert!(connect.starts_with("CONNECT gateway.test:443 HTTP/1.1\r\n"), "{connect}");
+        assert!(connect.contains("Proxy-Authorization: Basic bWU6c2VjcmV0\r\n"), "{connect}");
+    }
+
+    #[tokio::test]
+    async fn a_refused_upgrade_has_its_status_and_the_beginning_of_its_body() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/v1", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 20\r\n\r\n<h1>Not for\x1b you</h1>";
+            stream.write_all(answer).await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+        });
+        let endpoint = Endpoint::check(&url, "us-east-1", true).unwrap();
+        let error = network(&[]).dial(&endpoint, &[]).await.err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "127.0.0.1 refused the WebSocket upgrade: HTTP 403: <h1>Not for you</h1>"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_next_address_is_tried_when_one_refuses() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // `localhost` is ::1 as well in most places, and nobody listens there.
+        connect("localhost", port).await.unwrap();
+    }
 
     #[test]
     fn families_take_turns() {
