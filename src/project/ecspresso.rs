@@ -36,6 +36,9 @@ const KEYS: &[&str] = &[
     "ignore",
 ];
 
+/// How many keys that are not known are warned of, each by itself.
+const MOST_WARNINGS: usize = 10;
+
 /// What flags have said already, so that the file need not be able to.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Given {
@@ -93,12 +96,16 @@ fn warnings(document: &Document<'_>, entries: &Entries<'_>) -> Vec<String> {
     };
     let mut unknown: Vec<_> = entries.iter().filter(|(key, _)| !KEYS.contains(&key.as_str())).collect();
     unknown.sort_by_key(|(_, entry)| entry.key);
-    for (key, entry) in unknown {
+    let more = unknown.len().saturating_sub(MOST_WARNINGS);
+    for (key, entry) in unknown.into_iter().take(MOST_WARNINGS) {
         let near = KEYS.iter().find(|known| strsim::osa_distance(known, key) <= 2);
         let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         let name: String =
             entry.name.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
         warnings.push(format!("{}: key {name} is not known to ecspresso{near}", line(entry.key)));
+    }
+    if more > 0 {
+        warnings.push(format!("{more} more keys are not known to ecspresso"));
     }
     if let Some(entry) = entries.get("filter_command") {
         let message = "filter_command is not run for a project's file; set ECSPRESSO_FILTER_COMMAND";

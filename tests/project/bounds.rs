@@ -56,6 +56,7 @@ fn templates_end() {
         "{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}",
         "{{ define `t` }}{{ template `t` }}{{ end }}{{ template `t` }}",
         "{{ $x := `aaaaaaaaaaaaaaaa` }}{{ range 100 }}{{ $x = print $x $x }}{{ end }}",
+        "{{ $x := printf `%1000d` 1 }}{{ range 150000 }}{{ $y := print $x $x $x $x }}{{ end }}",
         &format!("{{{{ {}1{} }}}}", "(".repeat(10_000), ")".repeat(10_000)),
         &format!("{}{}", "{{ if true }}".repeat(10_000), "{{ end }}".repeat(10_000)),
         &format!("{{{{ if 0 }}}}{}{{{{ end }}}}", "{{ else if 0 }}".repeat(10_000)),

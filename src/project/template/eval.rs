@@ -11,6 +11,8 @@ use super::{Failed, Fault, Functions, Value};
 const STEPS: usize = 200_000;
 /// The longest text a rendering may make, in bytes: larger than the largest file.
 const LONGEST: usize = 48 << 20;
+/// The most text that all steps together may handle, in bytes.
+const MOST_TEXT: usize = 256 << 20;
 /// The deepest `template` may call itself.
 const DEEPEST: usize = 50;
 
@@ -93,6 +95,7 @@ pub(crate) fn render(
         rendered: Rendered::default(),
         variables: vec![("$".to_owned(), Value::Nil)],
         steps: 0,
+        handled: 0,
         depth: 0,
     };
     match run.nodes(&tree.body, &Value::Nil) {
@@ -119,6 +122,8 @@ struct Run<'r> {
     rendered: Rendered,
     variables: Vec<(String, Value)>,
     steps: usize,
+    /// Bytes of text in all values so far.
+    handled: usize,
     depth: usize,
 }
 
@@ -266,7 +271,15 @@ impl Run<'_> {
     fn pipe(&mut self, pipe: &Pipe, dot: &Value) -> Stop<Value> {
         let mut value: Option<Value> = None;
         for command in &pipe.commands {
-            value = Some(self.command(command, value, dot)?);
+            let made = self.command(command, value, dot)?;
+            if let Value::Text(text) = &made {
+                self.handled += text.len();
+            }
+            if self.handled > MOST_TEXT {
+                let width = pipe.end - pipe.at;
+                return self.fail(Fault::new(pipe.at, width, "this makes too much text").too_large());
+            }
+            value = Some(made);
         }
         let value = value.unwrap_or(Value::Nil);
         for name in &pipe.variables {
@@ -331,9 +344,6 @@ impl Run<'_> {
             return Ok(unknown.clone());
         }
         match funcs::call(name, arguments) {
-            Outcome::Value(Value::Text(text)) if text.len() > LONGEST => {
-                self.fail(Fault::new(at, width, "this makes too much text").too_large())
-            }
             Outcome::Value(value) => Ok(value),
             Outcome::Wrong(message) => self.fail(Fault::new(at, width, message)),
             Outcome::NotBuiltin => match self.functions.call(name, arguments) {
@@ -364,6 +374,13 @@ impl Run<'_> {
             Term::Nil => Value::Nil,
             Term::Pipe(pipe) => self.pipe(pipe, dot)?,
         };
+        if let Value::Text(text) = &value {
+            self.handled += text.len();
+            let width = operand.end - operand.at;
+            if text.len() > LONGEST || self.handled > MOST_TEXT {
+                return self.fail(Fault::new(operand.at, width, "this makes too much text").too_large());
+            }
+        }
         match (operand.fields.first(), &value) {
             // A field of nothing is nothing; Go prints it as <no value>.
             (None, _) | (Some(_), Value::Nil | Value::Unknown(_)) => Ok(value),
