@@ -129,7 +129,7 @@ impl Options {
             envfiles: self.envfile.clone(),
             ext_str: self.ext_str.clone(),
             ext_code: self.ext_code.clone(),
-            region: self.region(environment),
+            region: self.globals.region.clone(),
             cluster: self.cluster(environment),
             service: self.globals.service.clone(),
         };
@@ -147,10 +147,6 @@ impl Options {
 
     fn cluster(&self, environment: &Environment) -> Option<String> {
         self.globals.cluster.clone().or_else(|| variable(environment, "ECS_CLUSTER"))
-    }
-
-    fn region(&self, environment: &Environment) -> Option<String> {
-        self.globals.region.clone().or_else(|| variable(environment, "AWS_DEFAULT_REGION"))
     }
 
     fn wanted(&self, project: Project, environment: &Environment) -> Result<Wanted, Failure> {

@@ -3,26 +3,30 @@
 //! `ECSX_CORPUS=../shared/configs cargo test --test corpus -- --include-ignored` prints a row
 //! a case and counts at the end. `tests/corpus/deviations.tsv` lists every case where ecsx is
 //! meant to differ, and why; a difference that is not listed fails, and so does a listed one
-//! that is none.
+//! that is none. With feature `aws`, `ecsx target --offline -o json` must say the same.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ecsx::project::{self, Environment, Options, Project, Variables};
+use ecsx::project::{self, Environment, Options, Project};
 use serde_json::{Value, json};
+
+/// The environment of a case.
+fn variables(case: &Path) -> BTreeMap<String, String> {
+    let files = case.join("files");
+    let text = fs::read_to_string(case.join("env.json")).unwrap_or_else(|_| "{}".into());
+    let mut variables: BTreeMap<String, String> = serde_json::from_str(&text).unwrap();
+    for value in variables.values_mut() {
+        *value = value.replace("{{FILES}}", files.to_str().unwrap());
+    }
+    variables.insert("PWD".into(), files.display().to_string());
+    variables
+}
 
 /// What ecsx made of a case, in the words of `expected.json`.
 fn outcome(case: &Path, expected: &Value) -> Value {
     let files = case.join("files");
-    let variables: BTreeMap<String, String> =
-        serde_json::from_str(&fs::read_to_string(case.join("env.json")).unwrap_or_else(|_| "{}".into()))
-            .unwrap();
-    let mut variables: Variables = variables
-        .into_iter()
-        .map(|(name, value)| (name, value.replace("{{FILES}}", files.to_str().unwrap())))
-        .collect();
-    variables.insert("PWD".into(), files.display().to_string());
     let mut options =
         Options { config: Some(expected["config"].as_str().unwrap().into()), ..Options::default() };
     let arguments: Vec<&str> =
@@ -35,6 +39,7 @@ fn outcome(case: &Path, expected: &Value) -> Value {
             other => panic!("{}: unknown argument {other}", case.display()),
         }
     }
+    let variables = variables(case).into_iter().collect();
     let environment = Environment { variables, current_dir: files.clone(), home: None };
     match project::load(&options, &environment) {
         Ok(project) => {
@@ -68,6 +73,39 @@ fn found(project: &Project, files: &Path) -> Value {
         found["containers"] = json!(project.containers);
     }
     found
+}
+
+/// The same by the program; `None` where it was not built.
+fn program_outcome(case: &Path, expected: &Value) -> Option<Value> {
+    let files = case.join("files");
+    let program = option_env!("CARGO_BIN_EXE_ecsx-target")?;
+    let mut command = std::process::Command::new(program);
+    command.args(["--offline", "-o", "json", "--config", expected["config"].as_str().unwrap()]);
+    for word in expected["args"].as_array().unwrap() {
+        let word = word.as_str().unwrap();
+        command.arg(if word.starts_with('-') { format!("-{word}") } else { word.to_owned() });
+    }
+    let output = command.current_dir(&files).env_clear().envs(variables(case)).output().unwrap();
+    if !output.status.success() {
+        assert_eq!(output.status.code(), Some(1), "{}", case.display());
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{}", case.display());
+        return Some(json!({"error": true}));
+    }
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |key: &str| object[key].as_str().unwrap_or_default().to_owned();
+    let path = |key: &str| relative(Path::new(&text(key)), &files).display().to_string();
+    let mut found = json!({
+        "region": text("region"),
+        "cluster": text("cluster"),
+        "service": text("service"),
+        "service_definition": path("service_definition"),
+        "task_definition": path("task_definition"),
+    });
+    if !object["family"].is_null() || !object["containers"].is_null() {
+        found["family"] = text("family").into();
+        found["containers"] = object["containers"].clone();
+    }
+    Some(found)
 }
 
 /// A path as ecspresso prints it: from the working directory.
@@ -196,10 +234,16 @@ fn every_ecspresso_project_is_read_as_ecspresso_reads_it() {
             let name = format!("{set}/{}", case.file_name().unwrap().to_str().unwrap());
             let expected: Value =
                 serde_json::from_str(&fs::read_to_string(case.join("expected.json")).unwrap()).unwrap();
-            let ours = match name.as_str() {
-                "cases/125_ten-mb" => outcome(&ten_megabytes(&case, scratch.path()), &expected),
-                _ => outcome(&case, &expected),
+            let case = match name.as_str() {
+                "cases/125_ten-mb" => ten_megabytes(&case, scratch.path()),
+                _ => case,
             };
+            let ours = outcome(&case, &expected);
+            if let Some(program) = program_outcome(&case, &expected)
+                && program != ours
+            {
+                wrong.push(format!("{name}\n  library  {ours}\n  program  {program}"));
+            }
             let verdict = judge(&ours, &expected);
             let short = name.split('_').next().unwrap().to_owned();
             let word = match (&verdict, deviations.get(&short)) {
@@ -222,6 +266,46 @@ fn every_ecspresso_project_is_read_as_ecspresso_reads_it() {
     }
     for (what, count) in &counts {
         println!("{count:4} {what}");
+    }
+    assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+#[ignore = "needs the corpus: ECSX_CORPUS"]
+fn ecstas_settings_are_read_as_ecsta_reads_them() {
+    let deviations = deviations();
+    let mut wrong = Vec::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for case in cases("ecsta") {
+        let name = format!("ecsta/{}", case.file_name().unwrap().to_str().unwrap());
+        let expected: Value =
+            serde_json::from_str(&fs::read_to_string(case.join("expected.json")).unwrap()).unwrap();
+        let environment = Environment {
+            current_dir: case.clone(),
+            home: Some(case.join("files")),
+            ..Environment::default()
+        };
+        let ecsta = project::load(&Options::default(), &environment).unwrap().ecsta;
+        let ours = json!([
+            ecsta.filter_command.unwrap_or_default(),
+            ecsta.output.unwrap_or_else(|| "table".into()),
+            ecsta.task_format_query.unwrap_or_default(),
+        ]);
+        let theirs = json!([expected["filter_command"], expected["output"], expected["task_format_query"]]);
+        let listed = deviations.contains_key(name.split('_').next().unwrap());
+        let word = match (ours == theirs, listed) {
+            (true, false) => "same",
+            (false, true) => "deviates",
+            _ => {
+                wrong.push(format!("{name}\n  ours     {ours}\n  expected {theirs}"));
+                "DIFFERENT"
+            }
+        };
+        println!("{name}: {word}");
+        *counts.entry(word).or_default() += 1;
+    }
+    for (what, count) in &counts {
+        println!("{count:4} ecsta: {what}");
     }
     assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -16,9 +16,14 @@ use ecsx::ui::Failure;
 #[derive(Debug, Parser)]
 #[command(name = "ecsx-portforward", version, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// LOCAL:REMOTE, :REMOTE or PORT: ports of the container itself, as with kubectl
+    /// LOCAL:REMOTE, :REMOTE or PORT: ports of the container itself, as with kubectl; or the name
+    /// of a preset of ecsx.yml
     #[arg(value_name = "FORWARD")]
     words: Vec<String>,
+
+    /// List the presets of ecsx.yml and do nothing else
+    #[arg(long)]
+    pub(crate) list: bool,
 
     /// [BIND:]LOCAL:HOST:PORT as with ssh; :HOST:PORT takes a free local port, LOCAL:PORT the
     /// container's own port. May be repeated
@@ -71,6 +76,7 @@ Examples:
   ecsx portforward -L 15432:db.internal:5432         psql -h localhost -p 15432
   ecsx portforward 8080:80                           the container's own port 80
   ecsx portforward -L :db.internal:5432 -- psql      a free port, for one command
+  ecsx portforward db redis                          by name, as ecsx.yml has them
 
 A COMMAND finds the first port in ECSX_LOCAL_HOST, ECSX_LOCAL_PORT and ECSX_LOCAL_ADDR (the others
 in ECSX_LOCAL_PORT_2 …), in PGHOST and PGPORT, in MYSQL_HOST and MYSQL_TCP_PORT, and where its
@@ -84,62 +90,64 @@ impl Args {
         self.output == Some(Format::Json)
     }
 
-    /// What to forward, each with the addresses to listen on.
-    pub(crate) fn specs(&self) -> Result<Vec<(Bind, Spec)>, Failure> {
-        let bind = self.bind()?;
-        let mut specs = Vec::new();
+    /// What to forward; a word that is no port names a preset.
+    pub(crate) fn wishes(&self) -> Result<Vec<Wish>, Failure> {
+        let mut wishes = Vec::new();
         for text in &self.forwards {
-            specs.push(Spec::parse(text)?);
+            wishes.push(Wish::Spec(Spec::parse(text)?));
         }
         for word in &self.words {
-            match Spec::parse_word(word) {
-                Some(spec) => specs.push(spec?),
-                None => return Err(unknown_preset(word)),
-            }
+            wishes.push(match Spec::parse_word(word) {
+                Some(spec) => Wish::Spec(spec?),
+                None => Wish::Preset(word.clone()),
+            });
         }
         if let Some(port) = self.remote_port {
             if port == 0 {
                 return Err(usage("0 is no remote port"));
             }
             let remote = Destination::new(self.remote_host.as_deref(), port);
-            specs.push(Spec { bind: None, local_port: self.local_port.unwrap_or(0), remote });
+            wishes.push(Wish::Spec(Spec { bind: None, local_port: self.local_port.unwrap_or(0), remote }));
         } else if self.local_port.is_some() {
             return Err(usage("--local-port without --remote-port").hint("say where to: --remote-port PORT"));
         }
-        if specs.is_empty() {
-            return Err(usage("nothing to forward").hint(FORMS));
+        if wishes.is_empty() {
+            return Err(usage("nothing to forward").hint(FORMS).hint("--list shows the presets of ecsx.yml"));
         }
-        Ok(specs.into_iter().map(|spec| (spec.bind.clone().unwrap_or_else(|| bind.clone()), spec)).collect())
+        Ok(wishes)
     }
 
-    fn bind(&self) -> Result<Bind, Failure> {
+    /// The addresses that the flags name, if any.
+    pub(crate) fn bind(&self) -> Result<Option<Bind>, Failure> {
         if self.public {
-            return Ok(Bind::Public);
+            return Ok(Some(Bind::Public));
         }
         match &self.address[..] {
-            [] => Ok(Bind::Loopback),
-            [one] => Bind::parse(one).ok_or_else(|| no_address(one)),
+            [] => Ok(None),
+            [one] => Bind::parse(one).map(Some).ok_or_else(|| no_address(one)),
             several => several
                 .iter()
                 .map(|text| text.parse::<IpAddr>().map_err(|_| no_address(text)))
                 .collect::<Result<_, _>>()
-                .map(Bind::Addresses),
+                .map(|addresses| Some(Bind::Addresses(addresses))),
         }
     }
 }
 
-fn usage(message: impl Into<String>) -> Failure {
+/// A forward, or the name of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Spec(Spec),
+    Preset(String),
+}
+
+pub(crate) fn usage(message: impl Into<String>) -> Failure {
     Failure::new(message).code(exit::USAGE)
 }
 
 fn no_address(text: &str) -> Failure {
     usage(format!("--address \"{text}\" is no address of this machine"))
         .hint("an IP address, localhost, or * for all")
-}
-
-/// A word that is no port names a preset of the project.
-fn unknown_preset(name: &str) -> Failure {
-    usage(format!("there is no preset \"{name}\": this project has none")).hint(FORMS)
 }
 
 #[cfg(test)]
@@ -150,7 +158,8 @@ mod tests {
     fn specs(words: &[&str]) -> Result<Vec<(Bind, Spec)>, String> {
         let args =
             Args::try_parse_from([&["ecsx-portforward"], words].concat()).map_err(|e| e.to_string())?;
-        args.specs().map_err(|failure| failure.error().to_string())
+        let chosen = args.wishes().and_then(|wishes| crate::presets::choose(wishes, args.bind()?, &[]));
+        chosen.map(|chosen| chosen.specs).map_err(|failure| failure.error().to_string())
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod args;
 mod command;
+mod presets;
 mod signals;
 mod teller;
 
@@ -39,8 +40,16 @@ fn main() -> ExitCode {
     let mut args: Args = live::values(Plugin::new()).values("words", live::forwards).parse();
     let ui = args.options.ui();
     let done = (|| {
-        let forwards = args.specs()?;
-        let wanted = Arc::new(args.options.read(&ui)?);
+        if args.list {
+            return presets::list(&args.options.project(&ui)?, args.json());
+        }
+        let (wishes, bind_to) = (args.wishes()?, args.bind()?);
+        let mut wanted = args.options.read(&ui)?;
+        let chosen = presets::choose(wishes, bind_to, &wanted.project.presets)?;
+        if args.options.container.is_none() {
+            wanted.selection.container = chosen.container.or(wanted.selection.container);
+        }
+        let (forwards, wanted) = (chosen.specs, Arc::new(wanted));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
