@@ -79,13 +79,14 @@ pub(super) struct Connection {
     pub(super) answered: bool,
     down: mpsc::UnboundedSender<Parcel>,
     credit: Arc<Semaphore>,
-    abort: oneshot::Sender<()>,
+    complete: oneshot::Sender<()>,
     own: Arc<AtomicUsize>,
     backlog: Arc<Backlog>,
 }
 
 impl Connection {
-    /// Starts the task of a connection. `id` comes back in all that it tells.
+    /// Starts the task of a connection. `id` comes back in all that it tells. Dropped, it is reset:
+    /// `stream` is [distrusted](distrust).
     pub(super) fn start(
         id: u32,
         stream: TcpStream,
@@ -94,10 +95,10 @@ impl Connection {
         backlog: Arc<Backlog>,
     ) -> Self {
         let (down, from_remote) = mpsc::unbounded_channel();
-        let (abort, aborted) = oneshot::channel();
+        let (complete, completed) = oneshot::channel();
         let credit = Arc::new(Semaphore::new(CREDIT));
-        tokio::spawn(run(id, stream, peer, up, from_remote, credit.clone(), aborted));
-        Self { peer, answered: false, down, credit, abort, own: Arc::default(), backlog }
+        tokio::spawn(run(id, stream, peer, up, from_remote, credit.clone(), completed));
+        Self { peer, answered: false, down, credit, complete, own: Arc::default(), backlog }
     }
 
     /// Sends bytes to the client, at its pace. The caller bounds the backlog.
@@ -121,19 +122,21 @@ impl Connection {
         self.own.load(Ordering::Relaxed)
     }
 
-    /// The remote end closed: the client gets what is queued, then the end.
-    pub(super) fn finish(self) {}
+    /// The remote end closed: the client gets what is queued, however long it takes for that,
+    /// then the end.
+    pub(super) fn finish(self) {
+        let _ = self.complete.send(());
+    }
 
     /// The remote end broke: the client gets a reset, so that it cannot take what it has for all
     /// there was.
-    pub(super) fn reset(self) {
-        let _ = self.abort.send(());
-    }
+    pub(super) fn reset(self) {}
 }
 
-/// Closes a client's connection with a reset.
-pub(super) fn reset(stream: TcpStream) {
-    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+/// Makes a connection end with a reset, whatever becomes of this process, unless
+/// [`Connection::finish`] was reached: nobody shall take a part for the whole.
+pub(super) fn distrust(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 async fn run(
@@ -143,14 +146,12 @@ async fn run(
     up: mpsc::Sender<Local>,
     mut down: mpsc::UnboundedReceiver<Parcel>,
     credit: Arc<Semaphore>,
-    aborted: oneshot::Receiver<()>,
+    completed: oneshot::Receiver<()>,
 ) {
     let _ = stream.set_nodelay(true);
-    let aborted = async {
-        match aborted.await {
-            Ok(()) => {}
-            // Finished in an orderly way: never mind.
-            Err(_) => std::future::pending().await,
+    let dropped = async {
+        if completed.await.is_ok() {
+            std::future::pending().await
         }
     };
     let writing = async {
@@ -160,9 +161,9 @@ async fn run(
         io::Result::Ok(())
     };
     tokio::select! {
-        // A reset lets go of the other channel too, which must not pass for an orderly end.
+        // Dropping lets go of the other channel too, which must not pass for an orderly end.
         biased;
-        () = aborted => return reset(stream),
+        () = dropped => return,
         () = read(id, &stream, peer, &up, &credit) => {
             let _ = up.send(Local::Gone(id)).await;
             return;
@@ -174,6 +175,7 @@ async fn run(
     }
     // All was written. Closing with unread bytes in the socket would be a reset and could take
     // back what the client has not read yet, so those are read first.
+    let _ = SockRef::from(&stream).set_linger(None);
     let _ = stream.shutdown().await;
     let _ = timeout(LINGER, async { while !read_chunk(&stream).await.is_ok_and(|b| b.is_empty()) {} }).await;
 }
@@ -183,18 +185,19 @@ async fn read(id: u32, stream: &TcpStream, peer: SocketAddr, up: &mpsc::Sender<L
     loop {
         let Ok(permit) = credit.acquire().await else { return };
         permit.forget();
-        match read_chunk(stream).await {
-            Ok(bytes) if bytes.is_empty() => break,
-            Ok(bytes) => {
-                if up.send(Local::Data(id, bytes)).await.is_err() {
-                    return;
-                }
-            }
+        let local = match read_chunk(stream).await {
+            Ok(bytes) if bytes.is_empty() => Local::HalfClosed(id),
+            Ok(bytes) => Local::Data(id, bytes),
             Err(_) => return,
+        };
+        let last = matches!(local, Local::HalfClosed(_));
+        if up.send(local).await.is_err() {
+            // The session has ended. That is no reason to keep back what came from it.
+            return std::future::pending().await;
         }
-    }
-    if up.send(Local::HalfClosed(id)).await.is_ok() {
-        abandoned(stream, peer).await;
+        if last {
+            return abandoned(stream, peer).await;
+        }
     }
 }
 
@@ -244,4 +247,57 @@ async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// More than the kernel holds for a client that does not read.
+    const MUCH: usize = 16 << 20;
+
+    /// A client that has not read yet, and the connection with `MUCH` for it.
+    async fn lagging() -> (TcpStream, Connection, mpsc::Receiver<Local>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        distrust(&stream);
+        let (up, inbox) = mpsc::channel(1);
+        let mut connection = Connection::start(3, stream, peer, up, Arc::default());
+        for _ in 0..MUCH / CHUNK {
+            connection.send(Bytes::from_static(&[7; CHUNK]));
+        }
+        (client, connection, inbox)
+    }
+
+    /// The remote end is done, and so is the session, while its last bytes wait for a slow client.
+    #[tokio::test]
+    async fn what_a_finished_connection_has_to_say_outlives_the_session() {
+        let (mut client, connection, inbox) = lagging().await;
+        connection.finish();
+        drop(inbox);
+        client.write_all(b"thanks, that was all").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all.len(), MUCH);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_not_finished_never_ends_like_one_that_was() {
+        for reset in [true, false] {
+            let (mut client, connection, inbox) = lagging().await;
+            client.read_exact(&mut [0; 100]).await.unwrap();
+            if reset {
+                connection.reset();
+            } else {
+                drop((connection, inbox));
+            }
+            let error = client.read_to_end(&mut Vec::new()).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::connection::reset;
+use super::connection::distrust;
 use super::listen::Listener;
 use super::status::{Report, Status};
 
@@ -17,7 +17,7 @@ const WAITING: usize = 128;
 /// How long one may wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A local connection just accepted.
+/// A local connection just accepted. Dropped, it is reset.
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) stream: TcpStream,
@@ -95,10 +95,8 @@ impl Line {
     fn expire(&mut self, now: Instant) {
         let mut connections = 0;
         while self.waiting.front().is_some_and(|first| now.saturating_duration_since(first.at) >= PATIENCE) {
-            if let Some(expired) = self.waiting.pop_front() {
-                reset(expired.stream);
-                connections += 1;
-            }
+            self.waiting.pop_front();
+            connections += 1;
         }
         if connections > 0 {
             self.report(Status::GaveUp { connections });
@@ -122,6 +120,7 @@ async fn accept(listener: TcpListener, to: mpsc::Sender<Accepted>) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                distrust(&stream);
                 if to.send(Accepted { stream, peer, at: Instant::now() }).await.is_err() {
                     return;
                 }

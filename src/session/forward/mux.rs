@@ -13,7 +13,7 @@ use crate::session::{Event, Session, SessionError};
 use crate::ssm::channel::PAYLOAD_SIZE;
 use crate::ssm::smux::{self, StreamId};
 
-use super::connection::{self, Backlog, CHUNK, Connection, Local};
+use super::connection::{Backlog, CHUNK, Connection, Local};
 use super::line::{Accepted, Line, stopped};
 use super::serve::{End, Place, Trouble};
 use super::status::Status;
@@ -129,7 +129,7 @@ impl Mux {
         let Accepted { stream, peer, .. } = accepted;
         let Some(id) = self.client.open() else {
             self.over = Some(SessionError::Broken("all its stream numbers are used".into()));
-            return connection::reset(stream);
+            return;
         };
         let connection = Connection::start(id, stream, peer, self.up.clone(), self.backlog.clone());
         self.connections.insert(id, connection);
