@@ -110,28 +110,34 @@ impl Network {
         Ok(Box::new(stream))
     }
 
-    /// Trusts what the operating system trusts, and AWS_CA_BUNDLE if there is one.
-    fn client_config(&self) -> Result<Arc<ClientConfig>, String> {
+    /// Trusts AWS_CA_BUNDLE alone if there is one, as every AWS tool does, else what the operating
+    /// system trusts.
+    fn roots(&self) -> Result<RootCertStore, String> {
         let mut roots = RootCertStore::empty();
-        // Some stores hold certificates that do not parse: the others count.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(path) = &self.ca_bundle {
-            let unreadable = |e: &dyn std::fmt::Display| format!("AWS_CA_BUNDLE {}: {e}", path.display());
-            let file = std::fs::File::open(path).map_err(|e| unreadable(&e))?;
-            let mut found = 0;
-            for certificate in CertificateDer::pem_reader_iter(BufReader::new(file)) {
-                roots.add(certificate.map_err(|e| unreadable(&e))?).map_err(|e| unreadable(&e))?;
-                found += 1;
-            }
-            if found == 0 {
-                return Err(unreadable(&"it holds no certificate"));
-            }
+        let Some(path) = &self.ca_bundle else {
+            // Some stores hold certificates that do not parse: the others count.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            return match roots.is_empty() {
+                true => {
+                    let nothing = "no trusted certificate was found on this machine";
+                    Err(format!("{nothing}; name a bundle with AWS_CA_BUNDLE"))
+                }
+                false => Ok(roots),
+            };
+        };
+        let unreadable = |e: &dyn std::fmt::Display| format!("AWS_CA_BUNDLE {}: {e}", path.display());
+        let file = std::fs::File::open(path).map_err(|e| unreadable(&e))?;
+        for certificate in CertificateDer::pem_reader_iter(BufReader::new(file)) {
+            roots.add(certificate.map_err(|e| unreadable(&e))?).map_err(|e| unreadable(&e))?;
         }
         if roots.is_empty() {
-            return Err(
-                "no trusted certificate was found on this machine; name a bundle with AWS_CA_BUNDLE".into()
-            );
+            return Err(unreadable(&"it holds no certificate"));
         }
+        Ok(roots)
+    }
+
+    fn client_config(&self) -> Result<Arc<ClientConfig>, String> {
+        let roots = self.roots()?;
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|e| e.to_string())?
@@ -310,6 +316,12 @@ mod tests {
             !asked.headers().contains_key("origin")
                 && !asked.headers().contains_key("sec-websocket-extensions")
         );
+    }
+
+    #[test]
+    fn a_bundle_replaces_what_the_system_trusts_as_it_does_for_api_calls() {
+        let alone = network(&[("AWS_CA_BUNDLE", CERTIFICATE)]).roots().unwrap();
+        assert_eq!(alone.len(), 1);
     }
 
     #[tokio::test]
