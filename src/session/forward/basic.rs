@@ -20,7 +20,7 @@ use super::connection::{Backlog, Connection, Local};
 use super::line::{Line, stopped};
 use super::serve::{End, Place, Trouble};
 use super::status::Status;
-use crate::session::fate::Watch;
+use crate::session::fate::{Signs, Watch};
 
 /// Pieces of local data that wait for the session.
 const BATCH: usize = 4;
@@ -55,11 +55,7 @@ pub(super) async fn relay<C: Cloud>(
         let free = matches!(basic.state, State::Free);
         let over = tokio::select! {
             event = session.next() => match event {
-                Event::Data(_, bytes) => {
-                    watch.alive();
-                    basic.receive(bytes);
-                    None
-                }
+                Event::Data(_, bytes) => { basic.receive(bytes); None }
                 Event::ConnectFailed => {
                     if let Some(connection) = basic.end() {
                         line.report(place.refused(connection.peer));
@@ -67,7 +63,7 @@ pub(super) async fn relay<C: Cloud>(
                     }
                     None
                 }
-                Event::Publication(false) => { watch.paused(); None }
+                Event::Publication(false) => { watch.paused(session.agent_heard()); None }
                 Event::Lost(why) => {
                     line.report(Status::Lost { why, connections: usize::from(!free) });
                     None
@@ -98,9 +94,12 @@ pub(super) async fn relay<C: Cloud>(
             reason = watch.gone() => Some(SessionError::TaskGone { task: place.target.task_id.clone(), reason }),
             () = backlog.fell(), if holding => None,
             _ = tick.tick() => {
-                let silent = session.unacknowledged_since().filter(|_| !lost && !holding);
-                let heard = session.agent_heard().filter(|_| !lost && !free);
-                watch.tick(Instant::now(), silent, heard, lost && trouble.is_not_the_network());
+                watch.tick(Instant::now(), &Signs {
+                    silent_since: session.unacknowledged_since().filter(|_| !lost && !holding),
+                    heard: session.agent_heard(),
+                    waiting: !lost && !free,
+                    doubt: lost && trouble.is_not_the_network(),
+                });
                 basic.tick(session);
                 None
             }

@@ -25,7 +25,6 @@ const OVERHEAD: usize = 64;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// What a connection's task tells the forward.
-#[derive(Debug)]
 pub(super) enum Local {
     /// Bytes from the client. Costs one credit; [`Connection::grant`] gives it back.
     Data(u32, Bytes),
@@ -54,7 +53,6 @@ impl Backlog {
 }
 
 /// Bytes on their way to a client; counted in the backlog until they are dropped.
-#[derive(Debug)]
 struct Parcel {
     bytes: Bytes,
     own: Arc<AtomicUsize>,
@@ -71,7 +69,6 @@ impl Drop for Parcel {
 }
 
 /// The forward's hold on a connection.
-#[derive(Debug)]
 pub(super) struct Connection {
     /// The client's address.
     pub(super) peer: SocketAddr,

@@ -17,7 +17,7 @@ use super::connection::{Backlog, CHUNK, Connection, Local};
 use super::line::{Accepted, Line, stopped};
 use super::serve::{End, Place, Trouble};
 use super::status::Status;
-use crate::session::fate::Watch;
+use crate::session::fate::{Signs, Watch};
 
 /// Bytes written to the session at once: two messages of the data channel, lest bulk go in
 /// frames that an agent may take twice unnoticed (see [`smux`]).
@@ -65,12 +65,9 @@ pub(super) async fn relay<C: Cloud>(
         let lost = session.lost_since().is_some();
         tokio::select! {
             event = session.next() => match event {
-                Event::Data(_, bytes) => {
-                    watch.alive();
-                    mux.receive(bytes, place, line);
-                }
+                Event::Data(_, bytes) => mux.receive(bytes, place, line),
                 Event::ConnectFailed => mux.failures += 1,
-                Event::Publication(false) => watch.paused(),
+                Event::Publication(false) => watch.paused(session.agent_heard()),
                 Event::Lost(why) => line.report(Status::Lost { why, connections: mux.connections.len() }),
                 Event::Retrying(error) => trouble.report(error, line),
                 Event::Resumed(after) => {
@@ -93,9 +90,12 @@ pub(super) async fn relay<C: Cloud>(
             }
             () = mux.backlog.fell(), if mux.holding => {}
             _ = tick.tick() => {
-                let silent = session.unacknowledged_since().filter(|_| !lost && !mux.holding);
-                let heard = session.agent_heard().filter(|_| !lost && !mux.connections.is_empty());
-                watch.tick(Instant::now(), silent, heard, lost && trouble.is_not_the_network());
+                watch.tick(Instant::now(), &Signs {
+                    silent_since: session.unacknowledged_since().filter(|_| !lost && !mux.holding),
+                    heard: session.agent_heard(),
+                    waiting: !lost && !mux.connections.is_empty(),
+                    doubt: lost && trouble.is_not_the_network(),
+                });
             }
             () = stopped(&mut stop) => return End::Stopped,
         }
