@@ -34,7 +34,6 @@ const RESUMES: u32 = 2;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a session tells its application.
-#[derive(Debug)]
 pub enum Event {
     /// It can be used.
     Ready(Ready),

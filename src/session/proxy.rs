@@ -9,11 +9,19 @@ use tokio_tungstenite::tungstenite::http::Uri;
 use super::endpoint::Endpoint;
 
 /// `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, as curl reads them.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Proxies {
     /// For TLS.
     https: Option<String>,
     exceptions: Vec<String>,
+}
+
+impl std::fmt::Debug for Proxies {
+    /// Without the proxy's URL, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let https = self.https.as_ref().map(|_| "…");
+        f.debug_struct("Proxies").field("https", &https).field("exceptions", &self.exceptions).finish()
+    }
 }
 
 /// An HTTP proxy.
@@ -216,6 +224,9 @@ mod tests {
         let encoded = proxy.authorization.as_deref().unwrap().strip_prefix("Basic ").unwrap();
         assert_eq!(base64::engine::general_purpose::STANDARD.decode(encoded).unwrap(), b"me:p@ss@w");
         assert_eq!(format!("{proxy:?}"), "Proxy(proxy:1)");
+        let environment = |name: &str| (name == "HTTPS_PROXY").then(|| "http://me:secret@proxy:1".to_owned());
+        let network = crate::session::Network::from_env(environment);
+        assert!(!format!("{network:?}").contains("secret"), "{network:?}");
     }
 
     #[test]

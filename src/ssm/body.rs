@@ -1,5 +1,7 @@
 //! JSON bodies of data-channel messages, both ends' (protocol.md sections 2.2, 4.2, 5, 6).
 
+use std::fmt;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,26 +24,16 @@ pub struct Acknowledgement {
     pub is_sequential: bool,
 }
 
-/// Payload of `channel_closed`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-#[serde(default)]
-#[derive(Default)]
-pub struct ChannelClosed {
-    /// `channel_closed` again.
+/// What counts of a service message: `channel_closed` and the like. Nothing else in it can make
+/// it unreadable, for a `channel_closed` that is refused would be a session without an end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ServiceMessage {
+    /// `channel_closed`, `start_publication`, `pause_publication`.
+    #[serde(deserialize_with = "as_text")]
     pub message_type: String,
-    /// Id of this message.
-    pub message_id: String,
-    /// When, ISO 8601.
-    pub created_date: String,
-    /// Target of the session.
-    pub destination_id: String,
-    /// Session that is over.
-    pub session_id: String,
-    /// 1.
-    pub schema_version: i64,
-    /// Why, in the agent's or the service's words; empty for a normal end.
-    #[serde(deserialize_with = "null_as_default")]
+    /// Of `channel_closed`: why, in the agent's or the service's words; empty for a normal end.
+    #[serde(deserialize_with = "as_text")]
     pub output: String,
 }
 
@@ -55,7 +47,7 @@ pub struct Size {
 }
 
 /// The TEXT frame that opens a data channel (protocol.md 1.6).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct OpenDataChannel {
     /// `1.0`.
@@ -70,6 +62,17 @@ pub struct OpenDataChannel {
     /// Four numeric parts.
     #[serde(default)]
     pub client_version: String,
+}
+
+/// Without the token, so that it may be logged.
+impl fmt::Debug for OpenDataChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenDataChannel")
+            .field("request_id", &self.request_id)
+            .field("client_id", &self.client_id)
+            .field("client_version", &self.client_version)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Payload type 5.
@@ -203,6 +206,15 @@ where
     T: Default + Deserialize<'de>,
 {
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Text as it is, null as none, anything else as JSON has it.
+fn as_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        other => other.to_string(),
+    })
 }
 
 /// A body as the bytes of a payload. These types always serialise: their keys are text.

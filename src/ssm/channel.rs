@@ -14,6 +14,7 @@ mod start;
 mod verbs;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -40,7 +41,6 @@ const PROBE: Duration = Duration::from_secs(1);
 const LARGEST_PAYLOAD: usize = 128 << 10;
 
 /// One session's data channel.
-#[derive(Debug)]
 pub struct Channel {
     started: (Instant, u64),
     now: Instant,
@@ -68,6 +68,17 @@ pub struct Channel {
     unfetched: usize,
     heard: Option<Instant>,
     refused: u64,
+}
+
+/// Without tokens, keys and session data, so that it may be logged.
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel")
+            .field("connected", &self.connected)
+            .field("over", &self.over)
+            .field("statistics", &self.statistics())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Channel {

@@ -3,7 +3,6 @@
 use ring::hmac;
 
 /// Draws for one session.
-#[derive(Debug)]
 pub(super) struct Random {
     key: hmac::Key,
     drawn: u64,

@@ -12,6 +12,7 @@ mod frame;
 mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -27,7 +28,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const NOP_RETRY: Duration = Duration::from_millis(100);
 
 /// What the remote end did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Event {
     /// Bytes of a stream.
     Data(StreamId, Bytes),
@@ -38,8 +39,18 @@ pub enum Event {
     Broken(&'static str),
 }
 
+/// Without the bytes, so that it may be logged.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Data(id, bytes) => write!(f, "Data({id}, {} bytes)", bytes.len()),
+            Self::Finished(id) => write!(f, "Finished({id})"),
+            Self::Broken(what) => write!(f, "Broken({what})"),
+        }
+    }
+}
+
 /// The client end of an smux session.
-#[derive(Debug)]
 pub struct Client {
     next_id: Option<StreamId>,
     streams: BTreeMap<StreamId, Stream>,
@@ -50,13 +61,23 @@ pub struct Client {
     broken: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Stream {
     queue: VecDeque<Bytes>,
     queued: usize,
     opened: bool,
     closing: bool,
     finished: bool,
+}
+
+/// Without the bytes, so that it may be logged.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("streams", &self.streams.keys())
+            .field("broken", &self.broken)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Stream {

@@ -22,7 +22,7 @@ const SERVICE: u32 = 112;
 const TYPE_LENGTH: usize = 32;
 
 /// One data-channel message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     /// What the message is.
     pub message_type: MessageType,
@@ -38,6 +38,18 @@ pub struct Message {
     pub payload_type: PayloadType,
     /// The payload.
     pub payload: Bytes,
+}
+
+/// Without the payload, so that it may be logged.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("message_type", &self.message_type)
+            .field("sequence", &self.sequence)
+            .field("payload_type", &self.payload_type)
+            .field("payload", &format_args!("{} bytes", self.payload.len()))
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a message differs from what an AgentMessage may be.

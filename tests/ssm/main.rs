@@ -10,6 +10,7 @@ mod pair;
 mod pause;
 mod receiving;
 mod rtt;
+mod secrets;
 mod sending;
 mod smux;
 mod start;

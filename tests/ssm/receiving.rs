@@ -76,11 +76,17 @@ fn service_messages_are_taken_in_every_layout() {
     assert_eq!(driven.take_events(), flows);
     driven.input(Input::Received(unhex(&find("channel_closed_112_nul")["hex"]).into()));
     assert!(matches!(driven.take_events()[..], [Event::Closed(_)]));
-    let mut driven = ready();
-    driven.input(Input::Received(Bytes::from_static(
-        br#"{"MessageType":"channel_closed","Output":"by text"}"#,
-    )));
-    assert_eq!(driven.take_events(), [Event::Closed("by text".into())]);
+    // Whatever else it holds, it is the end.
+    for (closed, output) in [
+        (&br#"{"MessageType":"channel_closed","Output":"by text"}"#[..], "by text"),
+        (br#"{"MessageType":"channel_closed","MessageId":null,"CreatedDate":null,"Output":null}"#, ""),
+        (br#"{"MessageType":"channel_closed","SchemaVersion":"1","SessionId":7,"Output":"x"}"#, "x"),
+        (br#"{"MessageType":"channel_closed","Output":{"Code":7}}"#, r#"{"Code":7}"#),
+    ] {
+        let mut driven = ready();
+        driven.input(Input::Received(Bytes::from_static(closed)));
+        assert_eq!(driven.take_events(), [Event::Closed(output.into())]);
+    }
 }
 
 #[test]

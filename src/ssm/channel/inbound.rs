@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::receive::Verdict;
 use super::{Channel, Event, Stream};
-use crate::ssm::body::{Acknowledgement, ChannelClosed};
+use crate::ssm::body::{Acknowledgement, ServiceMessage};
 use crate::ssm::wire::{Digest, MAX_MESSAGE, Message, MessageType, PayloadType, WireError};
 
 /// Acknowledgements that may wait to be transmitted; past it the oldest is left to the peer's resending.
@@ -29,7 +29,7 @@ impl Channel {
         if text.len() > MAX_MESSAGE {
             return self.refuse(WireError::TooLong(text.len()).to_string());
         }
-        match serde_json::from_slice::<ChannelClosed>(text) {
+        match serde_json::from_slice::<ServiceMessage>(text) {
             Ok(body) => self.received_service(&MessageType::from(body.message_type.as_str()), || body.output),
             Err(error) => self.refuse(format!("a text frame is no message: {error}")),
         }
@@ -128,7 +128,7 @@ impl Channel {
 
 /// The text of channel_closed; a body that is no JSON still says something.
 fn closing_text(payload: &[u8]) -> String {
-    match serde_json::from_slice::<ChannelClosed>(payload) {
+    match serde_json::from_slice::<ServiceMessage>(payload) {
         Ok(body) => body.output,
         Err(_) => String::from_utf8_lossy(&payload[..payload.len().min(1024)]).into_owned(),
     }

@@ -24,7 +24,7 @@ pub(super) enum Verdict {
     NoRoom,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Receiver {
     expected: i64,
     early: BTreeMap<i64, (PayloadType, Bytes)>,

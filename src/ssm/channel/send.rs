@@ -22,7 +22,6 @@ const PAUSED_REPEAT: Duration = Duration::from_secs(1);
 /// Smallest window, bytes, unless the payloads are too big for it.
 const FLOOR: usize = 16 << 10;
 
-#[derive(Debug)]
 pub(super) struct Sender {
     /// Number of the first slot.
     first: i64,
@@ -45,7 +44,6 @@ pub(super) struct Sender {
     window: Window,
 }
 
-#[derive(Debug)]
 struct Recorded {
     frame: Bytes,
     since: Instant,
@@ -54,7 +52,6 @@ struct Recorded {
     flight: Option<Flight>,
 }
 
-#[derive(Debug)]
 struct Flight {
     transmission: u64,
     began: Instant,

@@ -16,14 +16,12 @@ const SILENCE: Duration = Duration::from_millis(1500);
 /// agent begins with a handshake after all.
 const REMEMBERED: usize = 64 << 10;
 
-#[derive(Debug)]
 pub(super) struct Start {
     state: State,
     expect_handshake: bool,
     challenged: bool,
 }
 
-#[derive(Debug)]
 enum State {
     /// Nothing has come from the agent.
     Silent { presume_at: Option<Instant> },
@@ -38,7 +36,7 @@ enum State {
 }
 
 /// What the agent has thrown away, should a handshake come.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Remembered {
     written: Vec<Bytes>,
     bytes: usize,

@@ -11,7 +11,7 @@ pub const PAYLOAD_SIZE: usize = 1024;
 pub const WINDOW: usize = 256 << 10;
 
 /// What a channel needs to know before it starts.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// Seeds message ids and nonces; 32 random bytes, never used twice.
     pub seed: [u8; 32],
@@ -25,6 +25,17 @@ pub struct Config {
     /// commands. A shell may begin with nothing at all (`cat`), so without this a silent session
     /// becomes [`Event::Ready`] 1.5 s after the gateway lets data flow.
     pub expect_handshake: bool,
+}
+
+/// Without the seed, so that it may be logged.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("payload_size", &self.payload_size)
+            .field("window", &self.window)
+            .field("expect_handshake", &self.expect_handshake)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Config {
@@ -136,7 +147,7 @@ impl fmt::Debug for Frame {
 }
 
 /// What a channel tells the application.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Event {
     /// The session can be used. Before it `Write` would be acknowledged and thrown away by the agent.
     ///
@@ -165,6 +176,23 @@ pub enum Event {
     Closed(String),
     /// The session cannot go on: what broke.
     Failed(String),
+}
+
+/// Without session data, so that it may be logged.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready(ready) => f.debug_tuple("Ready").field(ready).finish(),
+            Self::Data(stream, bytes) => write!(f, "Data({stream:?}, {} bytes)", bytes.len()),
+            Self::ExitCode(code) => write!(f, "ExitCode({code})"),
+            Self::ConnectFailed => f.write_str("ConnectFailed"),
+            Self::KeyWanted { key_id, .. } => write!(f, "KeyWanted({key_id})"),
+            Self::Publication(flows) => write!(f, "Publication({flows})"),
+            Self::Refused(why) => write!(f, "Refused({why})"),
+            Self::Closed(why) => write!(f, "Closed({why})"),
+            Self::Failed(why) => write!(f, "Failed({why})"),
+        }
+    }
 }
 
 /// How a session came up.

@@ -31,7 +31,6 @@ pub(super) fn put_header(out: &mut BytesMut, command: Command, length: u16, id: 
 }
 
 /// What a decoder finds.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece {
     /// Bytes of a stream; a frame's payload comes in as many pieces as it was cut into.
     Data(StreamId, Bytes),
