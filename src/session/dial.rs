@@ -283,6 +283,7 @@ mod tests {
         let asked = tokio::spawn(async move {
             let stream = TlsAcceptor::from(Arc::new(config)).accept(listener.accept().await.unwrap().0).await;
             let mut asked = None;
+            #[expect(clippy::result_large_err, reason = "the callback's type is tungstenite's")]
             let upgrade = |request: &server::Request, answer| {
                 asked = Some(request.clone());
                 Ok(answer)
