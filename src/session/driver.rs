@@ -10,24 +10,21 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use futures_util::{Sink, Stream as _};
 use tokio::time::{Sleep, timeout};
-use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::ecs::{Cloud, Ticket};
 use crate::ssm::channel::{self, Channel, Flag, Input, Key, Output, Ready, Stream};
 
 use super::backoff::{Backoff, random};
 use super::calls::{self, Joined};
-use super::dial::{Network, Socket};
+use super::dial::Network;
 use super::error::SessionError;
-use super::liveness::{Due, Liveness};
+use super::link::Link;
+use super::liveness;
 
 /// WebSocket messages taken before the application is heard again.
 const BATCH: usize = 16;
-/// How long data may stay unacknowledged by an agent that says nothing at all: as long as
-/// Amazon's client repeats itself. A destination that does not read looks the same, so no shorter.
-const MUTE: Duration = Duration::from_secs(5 * 60);
 /// Refusals of ResumeSession or of the gateway that are believed.
 const RESUMES: u32 = 2;
 /// How long the agent may take to acknowledge that the session is left.
@@ -59,9 +56,9 @@ pub enum Event {
     Ended(SessionError),
 }
 
-/// The socket, or what is being done about it.
-enum Link {
-    Up(Box<Socket>),
+/// The WebSocket, or what is being done about it.
+enum Contact {
+    Up(Box<Link>),
     Joining(Pin<Box<dyn Future<Output = Result<Joined, SessionError>> + Send>>),
     Waiting(Pin<Box<Sleep>>),
     Over,
@@ -77,13 +74,9 @@ pub struct Session<C> {
     stream_url: String,
     ssm_target: String,
     channel: Channel,
-    link: Link,
-    liveness: Liveness,
+    contact: Contact,
     /// What the application has not been told yet.
     events: VecDeque<Event>,
-    /// A message that did not fit into the socket's buffer. Until it is out, nothing is read.
-    stuck: Option<Message>,
-    unflushed: bool,
     holding: bool,
     exhausted: bool,
     flagged: bool,
@@ -119,11 +112,8 @@ impl<C: Cloud> Session<C> {
             stream_url,
             ssm_target,
             channel: Channel::new(config),
-            link: Link::Joining(Box::pin(first)),
-            liveness: Liveness::new(Instant::now(), SystemTime::now()),
+            contact: Contact::Joining(Box::pin(first)),
             events: VecDeque::new(),
-            stuck: None,
-            unflushed: false,
             holding: false,
             exhausted: true,
             flagged: false,
@@ -201,7 +191,7 @@ impl<C: Cloud> Session<C> {
             let mut moved = self.poll_key(cx);
             self.drain();
             if self.events.is_empty() {
-                moved |= self.poll_link(cx);
+                moved |= self.poll_contact(cx);
                 moved |= self.poll_timer(cx);
             }
             if let Some(event) = self.events.pop_front() {
@@ -224,7 +214,7 @@ impl<C: Cloud> Session<C> {
 
     /// Moves the machine's outputs to where they belong.
     fn drain(&mut self) {
-        while self.stuck.is_none() {
+        while !matches!(&self.contact, Contact::Up(link) if link.is_stuck()) {
             match self.channel.poll_output() {
                 Output::Transmit(frame) => self.transmit(match frame {
                     channel::Frame::Text(text) => Message::Text(text.into()),
@@ -241,12 +231,9 @@ impl<C: Cloud> Session<C> {
 
     fn transmit(&mut self, message: Message) {
         // Without a socket it is dropped: the machine has it on record and sends it again.
-        let Link::Up(socket) = &mut self.link else { return };
-        self.unflushed = true;
-        match Pin::new(&mut **socket).start_send(message) {
-            Ok(()) => {}
-            Err(tungstenite::Error::WriteBufferFull(message)) => self.stuck = Some(*message),
-            Err(e) => self.lose(e.to_string()),
+        let Contact::Up(link) = &mut self.contact else { return };
+        if let Err(why) = link.transmit(message, Instant::now()) {
+            self.lose(why);
         }
     }
 
@@ -275,17 +262,15 @@ impl<C: Cloud> Session<C> {
     }
 
     fn end(&mut self, why: SessionError) {
-        self.link = Link::Over;
-        self.stuck = None;
+        self.contact = Contact::Over;
         self.events.push_back(Event::Ended(why));
     }
 
     fn lose(&mut self, why: String) {
-        if !matches!(self.link, Link::Up(_)) {
+        if !matches!(self.contact, Contact::Up(_)) {
             return;
         }
         let now = Instant::now();
-        self.stuck = None;
         self.lost = Some(now);
         // A socket that carried nothing is no reason to be quick again.
         if self.channel.agent_heard() > self.joined {
@@ -298,7 +283,7 @@ impl<C: Cloud> Session<C> {
 
     fn wait(&mut self, person: bool) {
         let wait = self.backoff.next(person, random());
-        self.link = Link::Waiting(Box::pin(tokio::time::sleep(wait)));
+        self.contact = Contact::Waiting(Box::pin(tokio::time::sleep(wait)));
     }
 
     fn poll_key(&mut self, cx: &mut Context<'_>) -> bool {
@@ -310,19 +295,19 @@ impl<C: Cloud> Session<C> {
         true
     }
 
-    fn poll_link(&mut self, cx: &mut Context<'_>) -> bool {
-        match &mut self.link {
-            Link::Up(_) => self.poll_socket(cx),
-            Link::Waiting(sleep) => {
+    fn poll_contact(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.contact {
+            Contact::Up(_) => self.poll_socket(cx),
+            Contact::Waiting(sleep) => {
                 if sleep.as_mut().poll(cx).is_pending() {
                     return false;
                 }
                 let (cloud, network) = (self.cloud.clone(), self.network.clone());
                 let resumed = calls::resume(cloud, network, self.id.clone(), self.stream_url.clone());
-                self.link = Link::Joining(Box::pin(resumed));
+                self.contact = Contact::Joining(Box::pin(resumed));
                 true
             }
-            Link::Joining(joining) => {
+            Contact::Joining(joining) => {
                 let Poll::Ready(joined) = joining.as_mut().poll(cx) else { return false };
                 match joined {
                     Ok(joined) => self.on_joined(joined),
@@ -338,16 +323,15 @@ impl<C: Cloud> Session<C> {
                 }
                 true
             }
-            Link::Over => false,
+            Contact::Over => false,
         }
     }
 
     fn on_joined(&mut self, Joined { socket, token, stream_url }: Joined) {
         let now = Instant::now();
-        self.link = Link::Up(Box::new(socket));
+        self.contact = Contact::Up(Box::new(Link::new(socket, now, SystemTime::now())));
         self.joined = Some(now);
         self.stream_url = stream_url;
-        self.liveness = Liveness::new(now, SystemTime::now());
         self.channel.handle_input(now, Input::Connected { token });
         self.drain();
         if let Some(since) = self.lost.take() {
@@ -358,73 +342,34 @@ impl<C: Cloud> Session<C> {
     fn poll_socket(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
         for _ in 0..BATCH {
-            let Link::Up(socket) = &mut self.link else { return true };
-            if self.stuck.is_some() || self.holding {
+            let Contact::Up(link) = &mut self.contact else { return true };
+            if self.holding {
                 break;
             }
-            let bytes = match Pin::new(&mut **socket).poll_next(cx) {
-                Poll::Pending => break,
-                Poll::Ready(Some(Ok(Message::Binary(bytes)))) => bytes,
-                Poll::Ready(Some(Ok(Message::Text(text)))) => text.into(),
-                Poll::Ready(Some(Ok(Message::Close(frame)))) => {
-                    self.lose(match frame {
-                        Some(frame) if !frame.reason.is_empty() => {
-                            format!("closed by the service: {} {}", frame.code, frame.reason)
-                        }
-                        Some(frame) => format!("closed by the service: {}", frame.code),
-                        None => "closed by the service".into(),
-                    });
-                    return true;
-                }
-                Poll::Ready(Some(Ok(_))) => Bytes::new(),
-                Poll::Ready(Some(Err(e))) => {
-                    self.lose(e.to_string());
-                    return true;
-                }
-                Poll::Ready(None) => {
-                    self.lose("closed by the service".into());
-                    return true;
-                }
-            };
-            moved = true;
             let now = Instant::now();
-            self.liveness.heard(now);
-            if !bytes.is_empty() {
-                self.channel.handle_input(now, Input::Received(bytes));
-                self.drain();
-            }
-        }
-        moved | self.poll_write(cx)
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
-        let Link::Up(socket) = &mut self.link else { return true };
-        if !self.unflushed {
-            return false;
-        }
-        match Pin::new(&mut **socket).poll_flush(cx) {
-            Poll::Pending => false,
-            Poll::Ready(Ok(())) => {
-                self.unflushed = false;
-                let stuck = self.stuck.take();
-                let moved = stuck.is_some();
-                if let Some(message) = stuck {
-                    self.transmit(message);
+            match link.poll_receive(cx, now) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(message)) => {
+                    moved = true;
+                    if !message.is_empty() {
+                        self.channel.handle_input(now, Input::Received(message));
+                        self.drain();
+                    }
                 }
-                moved
+                Poll::Ready(Err(why)) => {
+                    self.lose(why);
+                    return true;
+                }
             }
-            Poll::Ready(Err(e)) => {
-                self.lose(e.to_string());
+        }
+        let Contact::Up(link) = &mut self.contact else { return true };
+        match link.poll_flush(cx) {
+            Ok(room) => moved | room,
+            Err(why) => {
+                self.lose(why);
                 true
             }
         }
-    }
-
-    /// Whether the agent has left data unacknowledged for too long, through a socket that works.
-    fn agent_is_mute(&self, now: Instant) -> bool {
-        let Some(since) = self.channel.unacknowledged_since() else { return false };
-        let sign = [self.channel.agent_heard(), self.joined].into_iter().flatten().fold(since, Instant::max);
-        matches!(self.link, Link::Up(_)) && !self.holding && now.saturating_duration_since(sign) >= MUTE
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
@@ -435,25 +380,19 @@ impl<C: Cloud> Session<C> {
             self.channel.handle_input(now, Input::Timeout);
             moved = true;
         }
-        if self.agent_is_mute(now) {
-            self.end(SessionError::Mute { minutes: MUTE.as_secs() / 60 });
-            return true;
-        }
         let mut at = self.deadline;
-        if matches!(self.link, Link::Up(_)) {
-            match self.liveness.check(
-                now,
-                SystemTime::now(),
-                self.channel.unacknowledged_since(),
-                self.holding,
-            ) {
-                Due::At(next) => at = Some(at.map_or(next, |at| at.min(next))),
-                Due::Ping => {
-                    self.transmit(Message::Ping(Bytes::from_static(b"keepalive")));
-                    moved = true;
-                }
-                Due::Dead(silence) => {
-                    self.lose(format!("no answer for {} s", silence.as_secs()));
+        if let Contact::Up(link) = &mut self.contact {
+            let silent = self.channel.unacknowledged_since();
+            let heard = [self.channel.agent_heard(), self.joined].into_iter().flatten().max();
+            if !self.holding && liveness::is_mute(now, silent, heard) {
+                self.end(SessionError::Mute { minutes: liveness::MUTE.as_secs() / 60 });
+                return true;
+            }
+            match link.check((now, SystemTime::now()), silent, self.holding) {
+                Ok(Some(next)) => at = Some(at.map_or(next, |at| at.min(next))),
+                Ok(None) => moved = true,
+                Err(why) => {
+                    self.lose(why);
                     moved = true;
                 }
             }
@@ -471,7 +410,7 @@ impl<C: Cloud> Session<C> {
     /// closes the socket. Takes 2 s at most, whatever the network does.
     pub async fn leave(mut self, flag: bool) {
         let goodbye = async {
-            if flag && matches!(self.link, Link::Up(_)) {
+            if flag && matches!(self.contact, Contact::Up(_)) {
                 self.flag(Flag::TerminateSession);
                 self.hold(false);
                 let taken = async {
@@ -480,8 +419,8 @@ impl<C: Cloud> Session<C> {
                 let _ = timeout(FAREWELL, taken).await;
             }
             calls::terminate(&*self.cloud, &self.id).await;
-            if let Link::Up(socket) = &mut self.link {
-                let _ = socket.close(None).await;
+            if let Contact::Up(link) = self.contact {
+                link.close().await;
             }
         };
         let _ = timeout(calls::FAREWELL, goodbye).await;

@@ -1,5 +1,5 @@
-//! Whether the other end of a WebSocket is still there: pings, and the clock jumps of a
-//! machine that slept.
+//! Whether the other end of a WebSocket is still there, by pings and the clock jumps of a
+//! machine that slept; and whether there is an agent behind it.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,6 +11,17 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const DOUBT: Duration = Duration::from_secs(5);
 /// How often the clocks are looked at.
 const TICK: Duration = Duration::from_secs(5);
+
+/// How long data may stay unacknowledged by an agent that says nothing at all: as long as
+/// Amazon's client repeats itself. A destination that does not read looks the same, so no shorter.
+pub(super) const MUTE: Duration = Duration::from_secs(5 * 60);
+
+/// Whether the agent has said nothing for too long: `silent` is since when data is unacknowledged,
+/// `heard` when it last gave a sign of life or had a new WebSocket to give one through.
+pub(super) fn is_mute(now: Instant, silent: Option<Instant>, heard: Option<Instant>) -> bool {
+    let Some(silent) = silent else { return false };
+    now.saturating_duration_since(heard.map_or(silent, |heard| heard.max(silent))) >= MUTE
+}
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
@@ -170,6 +181,23 @@ mod tests {
         let since = clock.now;
         clock.pass(Duration::from_secs(6));
         assert_eq!(liveness.check(clock.now, clock.wall, Some(since), false), Due::Ping);
+    }
+
+    #[test]
+    fn an_agent_is_mute_after_five_minutes_without_a_sign_and_with_data_out() {
+        let start = Instant::now();
+        let late = start + Duration::from_secs(100);
+        for (silent, heard, expected) in [
+            (None, None, None),
+            (None, Some(start), None),
+            (Some(start), None, Some(start + MUTE)),
+            (Some(late), Some(start), Some(late + MUTE)),
+            (Some(start), Some(late), Some(late + MUTE)),
+        ] {
+            let moments = (0..1000).map(|second| start + Duration::from_secs(second));
+            let mute = moments.into_iter().find(|now| is_mute(*now, silent, heard));
+            assert_eq!(mute, expected, "{silent:?} {heard:?}");
+        }
     }
 
     #[test]

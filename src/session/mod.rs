@@ -12,6 +12,7 @@ mod error;
 pub mod exec;
 mod fate;
 pub mod forward;
+mod link;
 mod liveness;
 mod proxy;
 pub mod terminal;

@@ -1,0 +1,188 @@
+//! The WebSocket of the moment: messages in and out as far as they go, and whether it lives.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use futures_util::{Sink, Stream as _};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use super::dial::Socket;
+use super::liveness::{Due, Liveness};
+
+/// How long the socket may take nothing at all before it counts as dead.
+const STUCK: Duration = Duration::from_secs(15);
+
+/// An open WebSocket. An error of its functions says why it is no longer one.
+pub(super) struct Link {
+    socket: Socket,
+    /// A message that did not fit into the socket's buffer, and since when. Until it is out,
+    /// nothing is read: so a fast source cannot fill memory with acknowledgements.
+    stuck: Option<(Message, Instant)>,
+    unflushed: bool,
+    liveness: Liveness,
+}
+
+impl Link {
+    pub(super) fn new(socket: Socket, now: Instant, wall: SystemTime) -> Self {
+        Self { socket, stuck: None, unflushed: false, liveness: Liveness::new(now, wall) }
+    }
+
+    /// Whether [`Self::transmit`] must wait.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck.is_some()
+    }
+
+    /// Takes a message. Not while [stuck](Self::is_stuck).
+    pub(super) fn transmit(&mut self, message: Message, now: Instant) -> Result<(), String> {
+        self.unflushed = true;
+        match Pin::new(&mut self.socket).start_send(message) {
+            Ok(()) => Ok(()),
+            Err(tungstenite::Error::WriteBufferFull(message)) => {
+                self.stuck = Some((*message, now));
+                Ok(())
+            }
+            Err(e) => Err(e.to_string()),
+        }
+    }
+
+    /// What came in: one whole message, or nothing of account (no bytes).
+    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<Bytes, String>> {
+        if self.is_stuck() {
+            return Poll::Pending;
+        }
+        let message = std::task::ready!(Pin::new(&mut self.socket).poll_next(cx));
+        Poll::Ready(match message {
+            Some(Ok(Message::Close(frame))) => Err(farewell(frame.as_ref())),
+            Some(Ok(message)) => {
+                self.liveness.heard(now);
+                Ok(match message {
+                    Message::Binary(bytes) => bytes,
+                    Message::Text(text) => text.into(),
+                    _ => Bytes::new(),
+                })
+            }
+            Some(Err(e)) => Err(e.to_string()),
+            None => Err(farewell(None)),
+        })
+    }
+
+    /// Sends what waits; `true` if there is room again where there was none.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<bool, String> {
+        if !self.unflushed {
+            return Ok(false);
+        }
+        if let Poll::Ready(flushed) = Pin::new(&mut self.socket).poll_flush(cx) {
+            flushed.map_err(|e| e.to_string())?;
+            self.unflushed = false;
+        }
+        // Part of it may have gone out.
+        let Some((message, since)) = self.stuck.take() else { return Ok(false) };
+        self.transmit(message, since)?;
+        Ok(!self.is_stuck())
+    }
+
+    /// Pings when it is time, and answers when to ask again; `None` for at once. `unacknowledged`:
+    /// since when data waits for an acknowledgement. `deaf`: nothing is read on purpose.
+    pub(super) fn check(
+        &mut self,
+        (now, wall): (Instant, SystemTime),
+        unacknowledged: Option<Instant>,
+        deaf: bool,
+    ) -> Result<Option<Instant>, String> {
+        let dead = self.stuck.as_ref().map(|(_, since)| *since + STUCK);
+        if dead.is_some_and(|dead| now >= dead) {
+            return Err(format!("no byte sent for {} s", STUCK.as_secs()));
+        }
+        // While stuck a ping would only stand in line, and its answer not be read.
+        match self.liveness.check(now, wall, unacknowledged, deaf || dead.is_some()) {
+            Due::At(at) => Ok(Some(dead.map_or(at, |dead| dead.min(at)))),
+            Due::Ping => {
+                self.transmit(Message::Ping(Bytes::from_static(b"keepalive")), now)?;
+                Ok(None)
+            }
+            Due::Dead(silence) => Err(format!("no answer for {} s", silence.as_secs())),
+        }
+    }
+
+    /// Says goodbye.
+    pub(super) async fn close(mut self) {
+        let _ = self.socket.close(None).await;
+    }
+}
+
+fn farewell(frame: Option<&CloseFrame>) -> String {
+    match frame {
+        Some(frame) if !frame.reason.is_empty() => {
+            format!("closed by the service: {} {}", frame.code, frame.reason)
+        }
+        Some(frame) => format!("closed by the service: {}", frame.code),
+        None => "closed by the service".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::AsyncReadExt;
+    use tokio_tungstenite::WebSocketStream;
+    use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+    use super::*;
+    use crate::session::Transport;
+
+    /// A link whose other end reads only when it is told to.
+    async fn link() -> (Link, tokio::io::DuplexStream, Instant, SystemTime) {
+        let (ours, theirs) = tokio::io::duplex(256);
+        let config = WebSocketConfig::default().write_buffer_size(0).max_write_buffer_size(1024);
+        let ours: Box<dyn Transport> = Box::new(ours);
+        let socket = WebSocketStream::from_raw_socket(ours, Role::Client, Some(config)).await;
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        (Link::new(socket, now, wall), theirs, now, wall)
+    }
+
+    fn data() -> Message {
+        Message::Binary(Bytes::from_static(&[7; 100]))
+    }
+
+    #[tokio::test]
+    async fn a_ping_that_is_due_does_not_take_the_place_of_a_message_that_waits() {
+        let (mut link, mut theirs, now, wall) = link().await;
+        let mut sent = 0;
+        while !link.is_stuck() {
+            link.transmit(data(), now).unwrap();
+            sent += 1;
+        }
+        let ten = Duration::from_secs(10);
+        assert!(link.check((now + ten, wall + ten), Some(now), false).unwrap().is_some());
+        // The other end reads again: every message comes, and nothing else.
+        let mut arrived = Vec::new();
+        while link.is_stuck() || link.unflushed {
+            let _ = link.poll_flush(&mut Context::from_waker(Waker::noop())).unwrap();
+            let mut buffer = [0; 256];
+            let read = tokio::time::timeout(Duration::from_millis(10), theirs.read(&mut buffer)).await;
+            arrived.extend_from_slice(&buffer[..read.map_or(0, Result::unwrap)]);
+        }
+        drop(link);
+        theirs.read_to_end(&mut arrived).await.unwrap();
+        // Opcode, length, mask, data.
+        assert_eq!(arrived.len(), sent * (2 + 4 + 100));
+        assert!(arrived.chunks(106).all(|frame| frame[0] == 0x82), "binary frames only");
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_takes_nothing_is_given_up() {
+        let (mut link, _theirs, now, wall) = link().await;
+        while !link.is_stuck() {
+            link.transmit(data(), now).unwrap();
+        }
+        let at = |seconds| (now + Duration::from_secs(seconds), wall + Duration::from_secs(seconds));
+        for seconds in 0..15 {
+            link.check(at(seconds), Some(now), false).unwrap();
+        }
+        assert!(link.check(at(15), Some(now), false).unwrap_err().contains("15 s"));
+    }
+}
