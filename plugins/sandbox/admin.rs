@@ -8,7 +8,9 @@
 //! | `PATCH faults` | change some |
 //! | `PATCH names` | what names mean from now on: `{"db.internal:5432": "127.0.0.1:15432"}` |
 //! | `POST outage` | `{"seconds": 5}`: reset every WebSocket, answer nothing meanwhile |
+//! | `POST key/expire` | the key is refused as expired; answers the one that is taken from now on |
 //! | `POST tasks/ID/kill` | the task stops, silently for its sessions |
+//! | `POST tasks/ID/health` | `{"status": "UNHEALTHY"}`: what its health checks say from now on |
 //! | `POST services/CLUSTER/NAME/deploy` | `{"after_ms": 2000}`: new tasks now, the old ones stop then |
 //! | `POST sessions/ID/ACTION` | ID may be `last` or `all`; see [`act`] |
 
@@ -66,6 +68,13 @@ fn route(sandbox: &Arc<Sandbox>, method: &str, parts: &[&str], body: Value) -> R
             for session in sandbox.sessions().values() {
                 session.order(Order::Cut);
             }
+        }
+        ("POST", ["key", "expire"]) => return Ok(json!({"AWS_ACCESS_KEY_ID": sandbox.expire_key()})),
+        ("POST", ["tasks", task, "health"]) => {
+            let status = body["status"].as_str().ok_or("status is missing")?;
+            let mut world = sandbox.world();
+            let task = world.task_mut(task).ok_or_else(|| format!("there is no task {task}"))?;
+            status.clone_into(&mut task.health);
         }
         ("POST", ["tasks", task, "kill"]) => {
             let reason = body["reason"].as_str().unwrap_or("Essential container in task exited");

@@ -28,8 +28,9 @@ struct DataKey {
 pub(crate) struct Sandbox {
     /// The port it listens on.
     pub(crate) port: u16,
-    /// The only key it takes. Another user of this machine cannot guess it, and so cannot run commands as this one.
-    pub(crate) access_key_id: String,
+    /// Keys: the last is the only one it takes, those before have expired. Another user of this machine cannot guess
+    /// one, and so cannot run commands as this one.
+    keys: Mutex<Vec<String>>,
     world: Mutex<World>,
     faults: Mutex<Faults>,
     sessions: Mutex<BTreeMap<String, Arc<Session>>>,
@@ -46,7 +47,7 @@ impl Sandbox {
         let faults = std::mem::take(&mut fixture.faults);
         Arc::new_cyclic(|itself| Self {
             port,
-            access_key_id: format!("AKIA{}", random_hex()[..16].to_uppercase()),
+            keys: Mutex::new(vec![new_key()]),
             world: Mutex::new(World::new(fixture)),
             faults: Mutex::new(faults),
             sessions: Mutex::default(),
@@ -69,6 +70,24 @@ impl Sandbox {
         lock(&self.sessions)
     }
 
+    /// The key that it takes.
+    pub(crate) fn access_key_id(&self) -> String {
+        lock(&self.keys).last().cloned().unwrap_or_default()
+    }
+
+    /// Whether this key was taken once.
+    pub(crate) fn has_expired(&self, key: &str) -> bool {
+        let keys = lock(&self.keys);
+        keys.iter().rev().skip(1).any(|old| old == key)
+    }
+
+    /// The key expires; answers the one that is taken from now on.
+    pub(crate) fn expire_key(&self) -> String {
+        let key = new_key();
+        lock(&self.keys).push(key.clone());
+        key
+    }
+
     /// How often each API operation was called.
     pub(crate) fn calls(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
         lock(&self.calls)
@@ -88,7 +107,7 @@ impl Sandbox {
         let region = self.world().region.clone();
         vec![
             ("AWS_ENDPOINT_URL", self.endpoint()),
-            ("AWS_ACCESS_KEY_ID", self.access_key_id.clone()),
+            ("AWS_ACCESS_KEY_ID", self.access_key_id()),
             ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
             ("AWS_REGION", region.clone()),
             ("AWS_DEFAULT_REGION", region),
@@ -183,6 +202,10 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
     // Without randomness the ids of a test bed merely repeat.
     let _ = getrandom::fill(&mut bytes);
     bytes
+}
+
+fn new_key() -> String {
+    format!("AKIA{}", random_hex()[..16].to_uppercase())
 }
 
 /// 32 random hex digits.

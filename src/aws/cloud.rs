@@ -1,9 +1,12 @@
 //! [`Cloud`] with the SDK.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Debug;
 use std::time::SystemTime;
 
 use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::primitives::DateTimeFormat as Format;
 use aws_sdk_ecs::types::{self, DesiredStatus, ManagedAgentName};
 
@@ -28,7 +31,7 @@ impl Cloud for Aws {
         let mut arns = self.ecs.list_clusters().into_paginator().items().send();
         let mut all = Vec::new();
         while let Some(arn) = arns.next().await {
-            all.push(arn.map_err(|e| self.caller.error("ecs:ListClusters", &e))?);
+            all.push(arn.map_err(|e| self.failed("ecs:ListClusters", &e))?);
         }
         Ok(all)
     }
@@ -38,14 +41,14 @@ impl Cloud for Aws {
         let mut arns = call.into_paginator().items().send();
         let mut all = Vec::new();
         while let Some(arn) = arns.next().await {
-            all.push(arn.map_err(|e| self.caller.error("ecs:ListServices", &e))?);
+            all.push(arn.map_err(|e| self.failed("ecs:ListServices", &e))?);
         }
         Ok(all)
     }
 
     async fn describe_service(&self, cluster: &str, service: &str) -> Result<Option<Service>, CloudError> {
         let call = self.ecs.describe_services().cluster(cluster).services(service);
-        let answer = call.send().await.map_err(|e| self.caller.error("ecs:DescribeServices", &e))?;
+        let answer = call.send().await.map_err(|e| self.failed("ecs:DescribeServices", &e))?;
         Ok(answer.services.and_then(|all| all.into_iter().next()).map(|service| Service {
             last_event: service.events().first().and_then(|e| e.message()).map(str::to_owned),
             status: service.status.unwrap_or_default(),
@@ -71,7 +74,7 @@ impl Cloud for Aws {
         let mut arns = call.into_paginator().items().send();
         let mut all = Vec::new();
         while let Some(arn) = arns.next().await {
-            all.push(arn.map_err(|e| self.caller.error("ecs:ListTasks", &e))?);
+            all.push(arn.map_err(|e| self.failed("ecs:ListTasks", &e))?);
         }
         Ok(all)
     }
@@ -80,7 +83,7 @@ impl Cloud for Aws {
         let mut all = Vec::with_capacity(tasks.len());
         for some in tasks.chunks(DESCRIBED_AT_ONCE) {
             let call = self.ecs.describe_tasks().cluster(cluster).set_tasks(Some(some.to_vec()));
-            let answer = call.send().await.map_err(|e| self.caller.error("ecs:DescribeTasks", &e))?;
+            let answer = call.send().await.map_err(|e| self.failed("ecs:DescribeTasks", &e))?;
             all.extend(answer.tasks.unwrap_or_default().into_iter().map(task));
         }
         Ok(all)
@@ -96,7 +99,7 @@ impl Cloud for Aws {
         let parameters = parameters.into_iter().collect();
         let call =
             self.ssm.start_session().target(target).document_name(document).set_parameters(Some(parameters));
-        let answer = call.send().await.map_err(|e| self.caller.error(OPERATION, &e))?;
+        let answer = call.send().await.map_err(|e| self.failed(OPERATION, &e))?;
         ticket(OPERATION, answer.session_id, answer.stream_url, answer.token_value)
     }
 
@@ -116,7 +119,7 @@ impl Cloud for Aws {
             .container(container)
             .command(command)
             .interactive(true);
-        let answer = call.send().await.map_err(|e| self.caller.error(OPERATION, &e))?;
+        let answer = call.send().await.map_err(|e| self.failed(OPERATION, &e))?;
         let session = answer.session.ok_or_else(|| incomplete(OPERATION))?;
         ticket(OPERATION, session.session_id, session.stream_url, session.token_value)
     }
@@ -124,7 +127,7 @@ impl Cloud for Aws {
     async fn resume_session(&self, session_id: &str) -> Result<Option<Ticket>, CloudError> {
         const OPERATION: &str = "ssm:ResumeSession";
         let call = self.ssm.resume_session().session_id(session_id);
-        let answer = match call.send().await.map_err(|e| self.caller.error(OPERATION, &e)) {
+        let answer = match call.send().await.map_err(|e| self.failed(OPERATION, &e)) {
             Ok(answer) => answer,
             Err(e) if e.kind == Kind::NotFound => return Ok(None),
             Err(e) => return Err(e),
@@ -138,20 +141,25 @@ impl Cloud for Aws {
 
     async fn terminate_session(&self, session_id: &str) -> Result<(), CloudError> {
         let call = self.ssm.terminate_session().session_id(session_id);
-        call.send().await.map_err(|e| self.caller.error("ssm:TerminateSession", &e))?;
+        call.send().await.map_err(|e| self.failed("ssm:TerminateSession", &e))?;
         Ok(())
     }
 
     async fn sign_upgrade(&self, stream_url: &str) -> Result<Vec<(String, String)>, CloudError> {
-        // As Amazon's own client: without credentials the upgrade goes out unsigned.
-        let Some(provider) = self.credentials.as_ref().filter(|_| !self.unsigned_upgrades) else {
+        const OPERATION: &str = "ssmmessages:OpenDataChannel";
+        if self.unsigned_upgrades {
             return Ok(Vec::new());
-        };
-        let Ok(credentials) = provider.provide_credentials().await else {
-            return Ok(Vec::new());
+        }
+        let credentials = match self.credentials.provide_credentials().await {
+            Ok(credentials) => credentials,
+            Err(e) => match self.caller.credentials(OPERATION, &e) {
+                // As Amazon's own client: whoever has none at all goes unsigned.
+                error if error.kind == Kind::NoCredentials => return Ok(Vec::new()),
+                error => return Err(error),
+            },
         };
         sign::upgrade_headers(stream_url, &self.caller.region, &credentials, SystemTime::now())
-            .map_err(|e| CloudError::new("ssmmessages:OpenDataChannel", Kind::Invalid, e.to_string()))
+            .map_err(|e| CloudError::new(OPERATION, Kind::Invalid, e.to_string()))
     }
 
     async fn generate_data_key(
@@ -160,13 +168,31 @@ impl Cloud for Aws {
         context: BTreeMap<String, String>,
     ) -> Result<DataKey, CloudError> {
         const OPERATION: &str = "kms:GenerateDataKey";
-        let Some(provider) = &self.credentials else {
-            return Err(CloudError::new(OPERATION, Kind::NoCredentials, "no AWS credentials found"));
-        };
-        let credentials =
-            provider.provide_credentials().await.map_err(|e| self.caller.credentials(OPERATION, &e))?;
+        let credentials = self.credentials.provide_credentials().await;
+        let credentials = credentials.map_err(|e| self.caller.credentials(OPERATION, &e))?;
         kms::generate_data_key(&self.http, &self.kms_endpoint, &self.caller, &credentials, key_id, &context)
             .await
+            .inspect_err(|e| self.reconsider(e))
+    }
+}
+
+impl Aws {
+    /// An SDK call's failure.
+    fn failed<E, R>(&self, operation: &'static str, error: &SdkError<E, R>) -> CloudError
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        R: Debug + 'static,
+    {
+        let error = self.caller.error(operation, error);
+        self.reconsider(&error);
+        error
+    }
+
+    /// Credentials that AWS does not take are not shown to it again.
+    fn reconsider(&self, error: &CloudError) {
+        if error.kind == Kind::BadCredentials {
+            self.credentials.forget();
+        }
     }
 }
 

@@ -95,10 +95,11 @@ impl Caller {
         let said = chain(error);
         let lower = said.to_lowercase();
         let (kind, hint) = match error {
-            _ if lower.contains("sso") => (Kind::BadCredentials, self.sign_in()),
             // The instance's metadata is the last that is tried: nothing was found before.
-            CredentialsError::CredentialsNotLoaded(_) => (Kind::NoCredentials, GET_SOME.to_owned()),
             _ if lower.contains("imds") => (Kind::NoCredentials, GET_SOME.to_owned()),
+            _ if credentials::is_out_of_reach(error) => (Kind::Network, self.what_is_in_the_way(&lower)),
+            _ if lower.contains("sso") => (Kind::BadCredentials, self.sign_in()),
+            CredentialsError::CredentialsNotLoaded(_) => (Kind::NoCredentials, GET_SOME.to_owned()),
             CredentialsError::InvalidConfiguration(_) => (
                 Kind::BadCredentials,
                 format!("look into ~/.aws/config and ~/.aws/credentials{}", self.who()),
@@ -116,18 +117,25 @@ impl Caller {
     /// No answer came.
     pub(super) fn network(&self, operation: &'static str, error: &(dyn Error + 'static)) -> CloudError {
         let said = chain(error);
-        let lower = said.to_lowercase();
-        let hint = if let Some(endpoint) = &self.endpoint {
-            format!("the endpoint is overridden: {endpoint} (AWS_ENDPOINT_URL or the profile); is it up?")
-        } else if lower.contains("certificate") {
+        let hint = match &self.endpoint {
+            Some(endpoint) => {
+                format!("the endpoint is overridden: {endpoint} (AWS_ENDPOINT_URL or the profile); is it up?")
+            }
+            None => self.what_is_in_the_way(&said.to_lowercase()),
+        };
+        let message = format!("no answer from AWS in {}: {said}", self.region);
+        CloudError { hints: vec![hint], ..CloudError::new(operation, Kind::Network, message) }
+    }
+
+    /// By what was said, in lower case.
+    fn what_is_in_the_way(&self, lower: &str) -> String {
+        if lower.contains("certificate") {
             "behind a proxy that opens TLS? name its certificates with AWS_CA_BUNDLE".to_owned()
         } else if lower.contains("dns") || lower.contains("lookup") {
             format!("is {} a region, and the network up?", self.region)
         } else {
             "is the network up? a proxy is named with HTTPS_PROXY".to_owned()
-        };
-        let message = format!("no answer from AWS in {}: {said}", self.region);
-        CloudError { hints: vec![hint], ..CloudError::new(operation, Kind::Network, message) }
+        }
     }
 
     fn sign_in(&self) -> String {

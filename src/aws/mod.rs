@@ -5,45 +5,22 @@ mod credentials;
 mod error;
 mod http;
 mod kms;
+mod setup;
 mod sign;
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::provider_config::ProviderConfig;
-use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_ecs::config::timeout::TimeoutConfig;
+use aws_config::SdkConfig;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_ecs::config::IdentityCache;
 use aws_types::service_config::ServiceConfigKey;
 
 pub use http::BadCaBundle;
+pub use setup::{Account, SetupError};
 
-use crate::ecs::AccessKey;
-use crate::ui::Explain;
 use credentials::Remembered;
 use error::Caller;
 use http::Http;
-
-/// Which account and region to talk to; `None` leaves it to the SDK's own chain (environment,
-/// profile, instance).
-#[derive(Debug, Clone, Default)]
-pub struct Account {
-    /// Region.
-    pub region: Option<String>,
-    /// Profile of `~/.aws/config`.
-    pub profile: Option<String>,
-    /// The profile was asked for just now: its credentials are taken though the environment
-    /// holds others, as Amazon's CLI does for `--profile` and not for `AWS_PROFILE`.
-    pub profile_only: bool,
-    /// Credentials that need no looking up.
-    pub access_key: Option<AccessKey>,
-    /// PEM file that replaces the system's certificates (`AWS_CA_BUNDLE`).
-    pub ca_bundle: Option<PathBuf>,
-    /// Leave WebSocket upgrades unsigned (`SSM_PLUGIN_SKIP_CLIENT_CONFIGURE=true`).
-    pub unsigned_upgrades: bool,
-}
 
 /// AWS, as one caller in one region sees it. Clients, signatures and retries share one HTTP
 /// client and one memory of credentials.
@@ -54,77 +31,32 @@ pub struct Aws {
     ssm: aws_sdk_ssm::Client,
     kms_endpoint: String,
     http: Http,
-    credentials: Option<SharedCredentialsProvider>,
+    credentials: Arc<Remembered>,
     unsigned_upgrades: bool,
-}
-
-/// AWS cannot even be called.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// Neither flags, environment, project nor profile name a region.
-    #[error("no AWS region is named by flags, environment, project or profile")]
-    NoRegion,
-    /// `AWS_CA_BUNDLE` cannot be used.
-    #[error(transparent)]
-    CaBundle(#[from] BadCaBundle),
-}
-
-impl Explain for SetupError {
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::NoRegion => {
-                vec![
-                    "name it: --region REGION, AWS_REGION, region in ecspresso.yml, or in the profile".into(),
-                ]
-            }
-            Self::CaBundle(_) => vec!["unset AWS_CA_BUNDLE, or name a PEM file with it".into()],
-        }
-    }
 }
 
 impl Aws {
     /// Reads the AWS configuration (files and environment); asks AWS for nothing.
     pub async fn new(account: &Account) -> Result<Self, SetupError> {
         let http = Http::new(account.ca_bundle.as_deref())?;
-        let timeouts = TimeoutConfig::builder()
-            .read_timeout(Duration::from_secs(20))
-            .operation_timeout(Duration::from_secs(90))
-            .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(http.clone())
-            .timeout_config(timeouts);
-        if let Ok(name) = AppName::new("ecsx") {
-            loader = loader.app_name(name);
-        }
-        if let Some(region) = &account.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(profile) = &account.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(profile) = account.profile.as_ref().filter(|_| account.profile_only) {
-            let region = account.region.clone().map(Region::new);
-            let basis = ProviderConfig::default().with_http_client(http.clone()).with_region(region);
-            let provider = ProfileFileCredentialsProvider::builder().configure(&basis).profile_name(profile);
-            loader = loader.credentials_provider(provider.build());
-        }
-        if let Some(AccessKey { id, secret, session_token }) = account.access_key.clone() {
-            loader = loader.credentials_provider(Credentials::new(id, secret, session_token, None, "given"));
-        }
-        let config = loader.load().await;
-        let credentials =
-            config.credentials_provider().map(|chain| SharedCredentialsProvider::new(Remembered::new(chain)));
+        let config = setup::load(account, &http).await;
+        let Some(region) = config.region().map(ToString::to_string) else {
+            return Err(SetupError::NoRegion);
+        };
+        let account = Account { region: Some(region.clone()), ..account.clone() };
+        let credentials = Remembered::new(account.clone(), http.clone(), config.credentials_provider());
+        let credentials = Arc::new(credentials);
         let mut builder = config.to_builder();
-        builder.set_credentials_provider(credentials.clone());
+        let shared: Arc<dyn ProvideCredentials> = credentials.clone();
+        builder.set_credentials_provider(Some(SharedCredentialsProvider::new(shared)));
+        // The SDK's own would go on with what AWS has refused.
+        builder.set_identity_cache(Some(IdentityCache::no_cache()));
         // ListTasks and DescribeTasks are throttled per account: worth more than the default 3
         // attempts, unless the environment or the profile says how many.
         if let Some(retries) = config.retry_config().filter(|r| r.max_attempts() == 3) {
             builder.set_retry_config(Some(retries.clone().with_max_attempts(5)));
         }
         let config = builder.build();
-        let Some(region) = config.region().map(ToString::to_string) else {
-            return Err(SetupError::NoRegion);
-        };
 
         let overridden = |service| endpoint_override(&config, service);
         let kms_endpoint = overridden("KMS").unwrap_or_else(|| {
@@ -133,7 +65,7 @@ impl Aws {
         });
         let endpoint = overridden("SSM").or_else(|| overridden("ECS"));
         Ok(Self {
-            caller: Caller { region, profile: account.profile.clone(), endpoint },
+            caller: Caller { region, profile: account.profile, endpoint },
             ecs: aws_sdk_ecs::Client::new(&config),
             ssm: aws_sdk_ssm::Client::new(&config),
             kms_endpoint,

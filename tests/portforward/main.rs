@@ -5,6 +5,7 @@
 mod support;
 
 mod commandline;
+mod credentials;
 mod harness;
 mod loss;
 mod old_agents;

@@ -169,7 +169,7 @@ fn describe_task(cluster: &Cluster, task: &Task) -> Value {
         "enableExecuteCommand": task.execute_command, "containers": containers,
         "createdAt": date(task.started), "startedAt": date(task.started), "connectivity": "CONNECTED",
         "launchType": "FARGATE", "platformVersion": "1.4.0", "platformFamily": "Linux", "cpu": "256", "memory": "512",
-        "availabilityZone": "us-east-1a", "healthStatus": "UNKNOWN", "version": 3,
+        "availabilityZone": "us-east-1a", "healthStatus": task.health, "version": 3,
         "attachments": [], "attributes": [], "inferenceAccelerators": [], "tags": [],
         "overrides": {"containerOverrides": [], "inferenceAcceleratorOverrides": []},
     });
@@ -188,7 +188,7 @@ fn describe_container(task: &Task, container: &Container) -> Value {
     let mut described = json!({
         "containerArn": container.arn, "taskArn": task.arn, "name": container.name,
         "image": format!("{}:latest", container.name), "runtimeId": container.runtime_id,
-        "lastStatus": task.last_status(), "healthStatus": "UNKNOWN", "networkBindings": [],
+        "lastStatus": task.last_status(), "healthStatus": task.health, "networkBindings": [],
         "networkInterfaces": [{"attachmentId": "00000000-0000-4000-8000-000000000000", "privateIpv4Address": "127.0.0.1"}],
         "cpu": "0",
     });

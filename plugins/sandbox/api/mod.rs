@@ -98,8 +98,8 @@ fn caller(sandbox: &Sandbox, authorization: Option<&str>) -> Result<Caller, ApiE
     let mut scope = credential.unwrap_or_default().split('/');
     let (key, region) = (scope.next().unwrap_or_default(), scope.nth(1).unwrap_or_default());
     match key {
-        key if key == sandbox.access_key_id => Ok(Caller { region: region.to_owned() }),
-        key if key.contains("EXPIRED") => Err(ApiError::new(
+        key if key == sandbox.access_key_id() => Ok(Caller { region: region.to_owned() }),
+        key if key.contains("EXPIRED") || sandbox.has_expired(key) => Err(ApiError::new(
             "ExpiredTokenException",
             "The security token included in the request is expired",
         )),

@@ -73,7 +73,7 @@ pub(crate) fn upgrade(
         return http::status(StatusCode::from_u16(refused).unwrap_or(StatusCode::FORBIDDEN));
     }
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
-    match signature::check(target, request.headers(), &sandbox.access_key_id, SECRET_ACCESS_KEY) {
+    match signature::check(target, request.headers(), &sandbox.access_key_id(), SECRET_ACCESS_KEY) {
         Verdict::Right => {}
         Verdict::Unsigned if !faults.require_signature => {}
         Verdict::Unsigned | Verdict::Wrong => return http::status(StatusCode::FORBIDDEN),

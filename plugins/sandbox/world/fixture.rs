@@ -54,6 +54,9 @@ pub(crate) struct Service {
     pub(crate) tasks: usize,
     #[serde(default = "yes")]
     pub(crate) execute_command: bool,
+    /// What health checks say: HEALTHY, UNHEALTHY, UNKNOWN.
+    #[serde(default = "unknown")]
+    pub(crate) health: String,
     pub(crate) containers: Vec<Container>,
 }
 
@@ -63,6 +66,9 @@ pub(crate) struct Task {
     pub(crate) family: String,
     #[serde(default = "yes")]
     pub(crate) execute_command: bool,
+    /// What health checks say: HEALTHY, UNHEALTHY, UNKNOWN.
+    #[serde(default = "unknown")]
+    pub(crate) health: String,
     pub(crate) containers: Vec<Container>,
 }
 
@@ -124,6 +130,10 @@ fn account() -> String {
 
 fn running() -> String {
     "RUNNING".to_owned()
+}
+
+fn unknown() -> String {
+    "UNKNOWN".to_owned()
 }
 
 fn one() -> usize {

@@ -35,6 +35,7 @@ pub(crate) struct Service {
     pub(crate) revision: u32,
     pub(crate) desired: usize,
     pub(crate) execute_command: bool,
+    health: String,
     containers: Vec<fixture::Container>,
 }
 
@@ -48,6 +49,8 @@ pub(crate) struct Task {
     pub(crate) revision: u32,
     pub(crate) definition_arn: String,
     pub(crate) execute_command: bool,
+    /// What its health checks say.
+    pub(crate) health: String,
     pub(crate) started: SystemTime,
     pub(crate) stopped: Option<(SystemTime, String)>,
     /// A newer deployment has replaced it: ECS wants it gone.
@@ -103,6 +106,7 @@ impl World {
                     revision: 1,
                     desired: given.tasks,
                     execute_command: given.execute_command,
+                    health: given.health,
                     containers: given.containers,
                 };
                 let tasks = world.tasks_of(&cluster.name, &service);
@@ -114,7 +118,7 @@ impl World {
                 cluster.tasks.push(world.task(
                     &cluster.name,
                     (&group, &given.family, 1, at),
-                    given.execute_command,
+                    (given.execute_command, &given.health),
                     &given.containers,
                 ));
             }
@@ -134,7 +138,7 @@ impl World {
         (0..service.desired)
             .map(|at| {
                 let place = (group.as_str(), service.family.as_str(), service.revision, at);
-                self.task(cluster, place, service.execute_command, &service.containers)
+                self.task(cluster, place, (service.execute_command, &service.health), &service.containers)
             })
             .collect()
     }
@@ -144,7 +148,7 @@ impl World {
         &self,
         cluster: &str,
         (group, family, revision, at): (&str, &str, u32, usize),
-        execute_command: bool,
+        (execute_command, health): (bool, &str),
         containers: &[fixture::Container],
     ) -> Task {
         let id = hex(&format!("{cluster} {group} {revision} {at}"), 32);
@@ -162,6 +166,7 @@ impl World {
             revision,
             definition_arn: self.arn(&format!("task-definition/{family}:{revision}")),
             execute_command,
+            health: health.to_owned(),
             started: SystemTime::now(),
             stopped: None,
             draining: false,
