@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::error::Caller;
 use super::http::Http;
 use super::sign;
-use crate::ecs::{CloudError, CloudErrorKind as Kind, DataKey};
+use crate::ecs::{CloudError, CloudErrorKind as Kind, DataKey, Partition};
 
 const OPERATION: &str = "kms:GenerateDataKey";
 /// A data key's answer is a few hundred bytes.
@@ -22,14 +22,8 @@ const LARGEST_ANSWER: usize = 64 * 1024;
 /// KMS' address in `region`.
 pub(super) fn endpoint(region: &str, fips: bool, dual_stack: bool) -> String {
     let fips = if fips { "-fips" } else { "" };
-    let suffix = match (region.split('-').next(), dual_stack) {
-        (Some("cn"), false) => "amazonaws.com.cn",
-        (Some("cn"), true) => "api.amazonwebservices.com.cn",
-        (_, false) if region.starts_with("us-isob-") => "sc2s.sgov.gov",
-        (_, false) if region.starts_with("us-iso-") => "c2s.ic.gov",
-        (_, false) => "amazonaws.com",
-        (_, true) => "api.aws",
-    };
+    let partition = Partition::of(region);
+    let suffix = if dual_stack { partition.dual_stack_dns_suffix } else { partition.dns_suffix };
     format!("https://kms{fips}.{region}.{suffix}/")
 }
 
@@ -100,6 +94,9 @@ mod tests {
         assert_eq!(endpoint("eu-west-1", false, false), "https://kms.eu-west-1.amazonaws.com/");
         assert_eq!(endpoint("us-gov-west-1", true, false), "https://kms-fips.us-gov-west-1.amazonaws.com/");
         assert_eq!(endpoint("us-east-1", false, true), "https://kms.us-east-1.api.aws/");
+        assert_eq!(endpoint("eusc-de-east-1", false, false), "https://kms.eusc-de-east-1.amazonaws.eu/");
+        assert_eq!(endpoint("us-isof-south-1", false, false), "https://kms.us-isof-south-1.csp.hci.ic.gov/");
+        assert_eq!(endpoint("us-iso-east-1", true, true), "https://kms-fips.us-iso-east-1.api.aws.ic.gov/");
         assert_eq!(endpoint("cn-north-1", false, false), "https://kms.cn-north-1.amazonaws.com.cn/");
     }
 }

@@ -3,6 +3,7 @@
 
 mod choose;
 mod cloud;
+mod partition;
 mod pick;
 mod refusal;
 mod selection;
@@ -11,6 +12,7 @@ mod tests;
 
 pub use choose::{Chosen, choose, choose_next};
 pub use cloud::{AccessKey, Cloud, CloudError, CloudErrorKind, DataKey, Ticket};
+pub use partition::Partition;
 pub use pick::{Ask, newest_first};
 pub use refusal::Refusal;
 pub use selection::Selection;

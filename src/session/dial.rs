@@ -209,10 +209,9 @@ async fn upgrade(
     let bad = |reason: &dyn std::fmt::Display| {
         SessionError::WebSocket(format!("WebSocket upgrade to {}: {reason}", endpoint.host))
     };
-    let authority = endpoint.uri.authority().map(|a| a.as_str()).unwrap_or_default();
     let mut request = Request::builder()
         .uri(endpoint.uri.clone())
-        .header("Host", authority)
+        .header("Host", endpoint.authority())
         .header("Connection", "Upgrade")
         .header("Upgrade", "websocket")
         .header("Sec-WebSocket-Version", "13")

@@ -8,6 +8,8 @@ use std::net::IpAddr;
 
 use tokio_tungstenite::tungstenite::http::Uri;
 
+use crate::ecs::Partition;
+
 /// Where a stream URL leads, checked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -52,6 +54,14 @@ pub enum EndpointError {
 }
 
 impl Endpoint {
+    /// The `Host` header that belongs to the URL, and to a signature of it: a port that the
+    /// scheme implies is left out (RFC 9110 4.2.3).
+    pub(super) fn authority(&self) -> String {
+        let authority = self.uri.authority().map(|a| a.as_str()).unwrap_or_default();
+        let implied = if self.tls { ":443" } else { ":80" };
+        authority.strip_suffix(implied).unwrap_or(authority).to_owned()
+    }
+
     /// Checks `url` for a session of `region`. `overridden`: the user set an endpoint of their
     /// own, so loopback is allowed too, `ws://` included.
     pub fn check(url: &str, region: &str, overridden: bool) -> Result<Self, EndpointError> {
@@ -107,20 +117,6 @@ pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// DNS suffixes of a region's partition: the usual one and the dual-stack one
-/// (botocore's partitions.json).
-fn suffixes(region: &str) -> (&'static str, &'static str) {
-    match region.split_once('-').map_or("", |(first, _)| first) {
-        "cn" => ("amazonaws.com.cn", "api.amazonwebservices.com.cn"),
-        "eusc" => ("amazonaws.eu", "api.amazonwebservices.eu"),
-        _ if region.starts_with("us-iso-") => ("c2s.ic.gov", "api.aws.ic.gov"),
-        _ if region.starts_with("us-isob-") => ("sc2s.sgov.gov", "api.aws.scloud"),
-        _ if region.starts_with("us-isof-") => ("csp.hci.ic.gov", "api.aws.hci.ic.gov"),
-        _ if region.starts_with("eu-isoe-") => ("cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
-        _ => ("amazonaws.com", "api.aws"),
-    }
-}
-
 /// Whether `host` is the message gateway of `region`: `ssmmessages`, its FIPS and dual-stack
 /// forms, or a VPC endpoint of it.
 fn is_gateway(host: &str, region: &str) -> bool {
@@ -130,7 +126,7 @@ fn is_gateway(host: &str, region: &str) -> bool {
         return false;
     }
     let region = region.to_ascii_lowercase();
-    let (usual, dual) = suffixes(&region);
+    let Partition { dns_suffix: usual, dual_stack_dns_suffix: dual } = Partition::of(&region);
     let service = |label: &str| {
         label
             .strip_prefix("ssmmessages")
@@ -173,6 +169,8 @@ mod tests {
             ("ssmmessages.us-iso-east-1.c2s.ic.gov", "us-iso-east-1"),
             ("ssmmessages.us-isob-east-1.sc2s.sgov.gov", "us-isob-east-1"),
             ("ssmmessages.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
+            ("ssmmessages.us-isof-south-1.csp.hci.ic.gov", "us-isof-south-1"),
+            ("ssmmessages.eu-isoe-west-1.cloud.adc-e.uk", "eu-isoe-west-1"),
             ("vpce-0123abcd-x1y2.ssmmessages.eu-west-1.vpce.amazonaws.com", "eu-west-1"),
             ("vpce-0123abcd-x1y2-eu-west-1a.ssmmessages.eu-west-1.vpce.amazonaws.com", "eu-west-1"),
         ] {
@@ -244,6 +242,17 @@ mod tests {
         }
         assert!(Endpoint::check("ws://localhost.evil.example/v1", "us-east-1", true).is_err());
         assert!(Endpoint::check("ws://10.0.0.1/v1", "us-east-1", true).is_err());
+    }
+
+    #[test]
+    fn the_host_header_is_the_one_that_is_signed() {
+        let header = |url| Endpoint::check(url, "us-east-1", true).unwrap().authority();
+        let host = "ssmmessages.us-east-1.amazonaws.com";
+        assert_eq!(header("wss://ssmmessages.us-east-1.amazonaws.com:443/v1"), host);
+        assert_eq!(header("wss://ssmmessages.us-east-1.amazonaws.com/v1"), host);
+        assert_eq!(header("ws://[::1]:443/v1"), "[::1]:443");
+        assert_eq!(header("ws://[::1]:80/v1"), "[::1]");
+        assert_eq!(header("wss://127.0.0.1:8443/v1"), "127.0.0.1:8443");
     }
 
     #[test]
