@@ -9,6 +9,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 /// What /proc/net/tcp tells of a socket.
+#[cfg(any(target_os = "linux", test))]
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
     local: SocketAddr,
