@@ -171,6 +171,34 @@ fn of_several_tasks_the_newest_is_taken_and_said_when_nobody_can_be_asked() {
     assert_eq!(quiet.stdout, output.stdout);
 }
 
+/// What of a service's tasks the sandbox lists under this id is ill from now on.
+fn falls_ill(place: &Place, task: &Value) {
+    let path = format!("tasks/{}/health", task.as_str().unwrap());
+    place.sandbox.admin("POST", &path, json!({"status": "UNHEALTHY"}));
+}
+
+#[test]
+fn a_task_whose_health_checks_fail_is_taken_only_when_there_is_no_other() {
+    let place = Place::new();
+    let newest = place.json(&["--service", "web"])["task_id"].clone();
+    falls_ill(&place, &newest);
+    let output = place.target(&["--service", "web", "-o", "json"]).output().unwrap();
+    let healthy: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_ne!(healthy["task_id"], newest);
+    assert!(stderr(&output).contains("1 of them UNHEALTHY and passed over"), "{}", stderr(&output));
+
+    falls_ill(&place, &healthy["task_id"]);
+    let output = place.target(&["--service", "web"]).output().unwrap();
+    assert!(output.status.success());
+    assert!(stderr(&output).contains("all of them UNHEALTHY"), "{}", stderr(&output));
+
+    falls_ill(&place, &place.json(&[])["task_id"]);
+    let output = place.target(&[]).output().unwrap();
+    assert!(output.status.success());
+    let said = stderr(&output);
+    assert!(said.contains("is UNHEALTHY: the only one of service worker in cluster prod"), "{said}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_filter_command_picks_from_ecstas_lines() {
@@ -203,6 +231,77 @@ fn a_person_on_a_terminal_is_asked() {
     terminal.type_keys("\x03");
     terminal.wait_for("error: ");
     assert_eq!(terminal.end(), Some(130));
+}
+
+/// Ends with nothing chosen, however it was left.
+#[cfg(unix)]
+#[test]
+fn a_filter_that_is_left_is_exit_code_130() {
+    let place = Place::new();
+    for filter in ["exit 1 ", "exit 130 ", "kill -TERM $$"] {
+        let output = place.target(&["--service", "web", "--filter-command", filter]).output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{filter}: {}", stderr(&output));
+        assert_eq!((stderr(&output).as_str(), output.stdout.len()), ("error: nothing was chosen\n", 0));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_filter_that_hangs_does_not_outlive_the_wish_to_end() {
+    use rustix::process::Signal;
+    let place = Place::new();
+    let begun = place.directory.path().join("begun");
+    let filter = format!("echo $$ > '{}'; exec sleep 1000", begun.display());
+    for (program, signal) in [
+        ("ecsx-target", Signal::TERM),
+        ("ecsx-target", Signal::INT),
+        ("ecsx-portforward", Signal::TERM),
+        ("ecsx-portforward", Signal::HUP),
+        ("ecsx-exec", Signal::HUP),
+    ] {
+        let mut command = place.sandbox.command(program);
+        command.args(["--service", "web", "--filter-command", &filter]).current_dir(&place.directory);
+        command.args(if program == "ecsx-portforward" { &["-L", "0:80"][..] } else { &[] });
+        let mut child = command.stdin(std::process::Stdio::null()).spawn().unwrap();
+        let sleeper = loop {
+            match std::fs::read_to_string(&begun).ok().and_then(|pid| pid.trim().parse::<i32>().ok()) {
+                Some(pid) => break pid,
+                None => std::thread::sleep(std::time::Duration::from_millis(5)),
+            }
+        };
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, signal).unwrap();
+        let code = child.wait().unwrap().code();
+        let expected = if program == "ecsx-portforward" { 130 } else { 128 + signal.as_raw() };
+        assert_eq!(code, Some(expected), "{program} {signal:?}");
+        let left = rustix::process::test_kill_process(rustix::process::Pid::from_raw(sleeper).unwrap());
+        assert!(left.is_err(), "{program}: its filter still runs");
+        std::fs::remove_file(&begun).unwrap();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn whoever_is_ended_while_asking_leaves_the_terminal_as_it_was() {
+    let place = Place::new();
+    for program in ["ecsx-target", "ecsx-portforward", "ecsx-exec"] {
+        let mut command = place.sandbox.command(program);
+        command.args(["--service", "web", "--container", "web", "--color", "never"]);
+        command.args(if program == "ecsx-portforward" { &["-L", "0:80"][..] } else { &[] });
+        command.current_dir(&place.directory).env("TERM", "xterm").env("PATH", "/usr/bin:/bin");
+        let newest = place.json(&["--service", "web"])["task_id"].clone();
+        let mut terminal = support::terminal::Terminal::start(&command);
+        let cooked = terminal.modes();
+        terminal.wait_for(newest.as_str().unwrap());
+        // It draws, and then makes the terminal raw for the next key.
+        while terminal.modes() == cooked {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        terminal.signal(rustix::process::Signal::TERM);
+        terminal.wait_for("\x1b[?25h");
+        terminal.wait_until_ended();
+        assert_eq!(terminal.modes(), cooked, "{program}");
+    }
 }
 
 #[test]
@@ -335,6 +434,52 @@ fn an_sso_session_that_is_over_names_the_login_that_renews_it() {
     )
     .unwrap();
     refuses(run(), &["expired", "hint: sign in again: aws sso login --profile dev"]);
+}
+
+#[test]
+fn offline_with_sso_is_a_matter_of_the_network_not_of_the_login() {
+    let place = Place::new();
+    let home = place.directory.path();
+    let config = home.join("aws-config");
+    std::fs::write(
+        &config,
+        "[profile dev]\nsso_session = dev\nsso_account_id = 123456789012\nsso_role_name = Developer\n\
+         [sso-session dev]\nsso_region = us-east-1\nsso_start_url = https://example.awsapps.com/start\n",
+    )
+    .unwrap();
+    let cache = home.join(".aws/sso/cache");
+    std::fs::create_dir_all(&cache).unwrap();
+    std::fs::write(
+        cache.join("34c6fceca75e456f25e7e99531e2425c6c1de443.json"),
+        r#"{"accessToken": "t0p-s3cret", "expiresAt": "2999-01-01T00:00:00Z"}"#,
+    )
+    .unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = place.target(&["--profile", "dev"]);
+    command.env("AWS_CONFIG_FILE", &config).env("HTTPS_PROXY", format!("http://{closed}"));
+    for name in ["https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"]
+    {
+        command.env_remove(name);
+    }
+    // Every request, so that none can reach AWS.
+    command.env("AWS_ENDPOINT_URL_SSO", format!("http://{closed}"));
+    let output = command.output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("cannot get AWS credentials") && said.contains("is the network up?"), "{said}");
+    assert!(!said.contains("sign in") && !said.contains("t0p-s3cret"), "{said}");
+}
+
+#[test]
+fn what_aws_says_cannot_look_like_a_line_of_ours() {
+    let place = Place::new();
+    let message = format!("no\nForwarding 127.0.0.1:1 \u{1b}[2J\u{202e}{}", "x".repeat(100_000));
+    place.sandbox.faults(json!({"api": {"ListTasks": {"code": "ClientException", "message": message}}}));
+    let output = place.target(&[]).output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.lines().all(|line| !line.starts_with("Forwarding")), "{said}");
+    assert!(!said.contains(['\u{1b}', '\u{202e}']) && said.len() < 20_000, "{} bytes", said.len());
 }
 
 #[test]

@@ -10,6 +10,7 @@ use ecsx::aws::Aws;
 use ecsx::plugin::{Plugin, exit};
 use ecsx::session::Network;
 use ecsx::session::exec::{self, Outcome, Setting};
+use ecsx::session::terminal::Signals;
 use ecsx::ui::{Failure, Ui};
 
 use args::Args;
@@ -36,10 +37,11 @@ fn run(args: &mut Args, ui: Ui) -> Result<u8, Failure> {
             let target = wanted.choose(&aws, &ui).await?;
             Ok::<_, Failure>((Arc::new(aws), target))
         };
+        // First, so that Ctrl-C is ours before the picker hides the cursor.
+        let mut signals = Signals::new().map_err(|e| Failure::because("cannot listen for signals", e))?;
         let (cloud, target) = tokio::select! {
             biased;
-            // First, so that Ctrl-C is ours before the picker hides the cursor.
-            _ = tokio::signal::ctrl_c() => return Ok(Outcome::Left),
+            number = signals.next() => return Ok(Outcome::Signal(number)),
             chosen = choosing => chosen?,
         };
         let setting = Setting {

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use ecsx::aws::Aws;
 use ecsx::live;
-use ecsx::plugin::{Plugin, exit};
+use ecsx::plugin::Plugin;
 use ecsx::resolve::Options;
+use ecsx::session::terminal::Signals;
 use ecsx::ui::{Failure, Ui};
 
 use print::Format;
@@ -50,16 +51,20 @@ fn run(mut arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::because("cannot start", e))?;
     let target = runtime.block_on(async {
+        // First, so that Ctrl-C is ours before the picker hides the cursor.
+        let mut signals = Signals::new().map_err(|e| Failure::because("cannot listen for signals", e))?;
         let choosing = async {
             let aws = Aws::new(&wanted.account()).await?;
             Ok(wanted.choose(&aws, ui).await?)
         };
         tokio::select! {
             biased;
-            // First, so that Ctrl-C is ours before the picker hides the cursor.
-            _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted").code(exit::INTERRUPTED)),
+            number = signals.next() => Err(Failure::new("interrupted").code(128 + number)),
             target = choosing => target,
         }
-    })?;
+    });
+    // A picker that still waits for a key must not hold the exit up.
+    runtime.shutdown_background();
+    let target = target?;
     print::target(&target, wanted.project.config.as_deref(), arguments.output)
 }

@@ -220,6 +220,7 @@ fn task(task: types::Task) -> Task {
         group: task.group.unwrap_or_default(),
         last_status: task.last_status.unwrap_or_default(),
         desired_status: task.desired_status.unwrap_or_default(),
+        health_status: task.health_status.map(|health| health.as_str().to_owned()).unwrap_or_default(),
         created_at: task.created_at.and_then(|t| t.fmt(Format::DateTime).ok()),
         started_at: task.started_at.map(|t| t.secs()),
         launch_type: task.launch_type.map(|t| t.as_str().to_owned()).unwrap_or_default(),

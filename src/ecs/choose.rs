@@ -1,6 +1,6 @@
 //! From a [`Selection`] to one container of one running task.
 
-use super::pick::{self, Ask, newest_first};
+use super::pick::{self, Ask, Nobody, newest_first};
 use super::{Cloud, CloudError, CloudErrorKind as Kind, Refusal, Selection, Target, Task, last_segment};
 
 /// A target, and what is worth saying of how it was chosen.
@@ -17,11 +17,11 @@ const DEFAULT_CLUSTER: &str = "default";
 
 /// Chooses a task and a container of it. One candidate is taken without asking; of several
 /// `ask` decides, and with nobody to ask the newest healthy task of the service or family.
-pub async fn choose<C: Cloud>(cloud: &C, selection: &Selection, ask: &dyn Ask) -> Result<Chosen, Refusal> {
+pub async fn choose<C: Cloud, A: Ask>(cloud: &C, selection: &Selection, ask: &A) -> Result<Chosen, Refusal> {
     let scope = Scope::of(cloud, selection)?;
     if let Some(task) = &selection.task {
         let task = scope.named(task).await?;
-        return scope.target(&task, Some(ask), Vec::new()).await;
+        return scope.target(&task, ask, Vec::new()).await;
     }
     let mut tasks = scope.tasks().await?;
     newest_first(&mut tasks);
@@ -31,14 +31,23 @@ pub async fn choose<C: Cloud>(cloud: &C, selection: &Selection, ask: &dyn Ask) -
     }
     tasks.truncate(usable);
     if let [only] = &tasks[..] {
-        return scope.target(only, Some(ask), Vec::new()).await;
+        let ill = only.is_unhealthy();
+        let remark =
+            ill.then(|| format!("task {} is UNHEALTHY: the only one of {}", only.id(), scope.whose()));
+        return scope.target(only, ask, remark.into_iter().collect()).await;
     }
-    match ask.task(&tasks)? {
-        Some(index) if index < tasks.len() => scope.target(&tasks[index], Some(ask), Vec::new()).await,
+    match ask.task(&tasks).await? {
+        Some(index) if index < tasks.len() => scope.target(&tasks[index], ask, Vec::new()).await,
         _ if selection.service.is_some() || selection.family.is_some() => {
-            let remark =
-                format!("task {}: the newest of {} of {}", tasks[0].id(), tasks.len(), scope.whose());
-            scope.target(&tasks[0], Some(ask), vec![remark]).await
+            let ill = tasks.iter().filter(|t| t.is_unhealthy()).count();
+            let health = match ill {
+                0 => String::new(),
+                _ if ill == tasks.len() => ", all of them UNHEALTHY".into(),
+                _ => format!(", {ill} of them UNHEALTHY and passed over"),
+            };
+            let (id, n) = (tasks[0].id(), tasks.len());
+            let remark = format!("task {id}: the newest of {n} of {}{health}", scope.whose());
+            scope.target(&tasks[0], ask, vec![remark]).await
         }
         _ => {
             let mut groups: Vec<_> = tasks.iter().map(|t| group(t).to_owned()).collect();
@@ -63,7 +72,7 @@ pub async fn choose_next<C: Cloud>(
     if selection.task.is_some() {
         let scope = Scope::of(cloud, &selection)?;
         let task = scope.named(&last.task_arn).await?;
-        return Ok(scope.target(&task, None, Vec::new()).await?.target);
+        return Ok(scope.target(&task, &Nobody, Vec::new()).await?.target);
     }
     if selection.service.is_none() && selection.family.is_none() {
         // It was picked from the whole cluster: stay with what it belongs to.
@@ -75,7 +84,7 @@ pub async fn choose_next<C: Cloud>(
     newest_first(&mut tasks);
     tasks.sort_by_key(|task| (!task.is_usable(), task.arn == last.task_arn));
     match tasks.first().filter(|t| t.is_usable()) {
-        Some(task) => Ok(scope.target(task, None, Vec::new()).await?.target),
+        Some(task) => Ok(scope.target(task, &Nobody, Vec::new()).await?.target),
         None => Err(pick::unusable(&tasks, &scope.whose())),
     }
 }
@@ -239,13 +248,13 @@ impl<'a, C: Cloud> Scope<'a, C> {
     }
 
     /// The container of `task`, and all that a session needs of both.
-    async fn target(
+    async fn target<A: Ask>(
         &self,
         task: &Task,
-        ask: Option<&dyn Ask>,
+        ask: &A,
         mut remarks: Vec<String>,
     ) -> Result<Chosen, Refusal> {
-        let (container, remark) = match pick::container(task, self.selection, ask) {
+        let (container, remark) = match pick::container(task, self.selection, ask).await {
             Ok(found) => found,
             Err(refusal) => return Err(self.why(refusal).await),
         };

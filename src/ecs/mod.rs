@@ -32,6 +32,8 @@ pub struct Task {
     pub last_status: String,
     /// Where ECS wants it: RUNNING or STOPPED.
     pub desired_status: String,
+    /// What its containers' health checks say: HEALTHY, UNHEALTHY, UNKNOWN (also without any).
+    pub health_status: String,
     /// When it was created, RFC 3339.
     pub created_at: Option<String>,
     /// Seconds since the epoch; `None` before it ran.

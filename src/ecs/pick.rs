@@ -1,13 +1,31 @@
 //! Which of several: pure choices among what ECS told.
 
+use std::future::Future;
+
 use super::{Container, Refusal, Selection, Task};
 
-/// Somebody to ask when several would do.
+/// Somebody to ask when several would do. A question may be given up: it is dropped then.
 pub trait Ask: Sync {
     /// Which of these tasks? An index; `None`: there is nobody to ask.
-    fn task(&self, tasks: &[Task]) -> Result<Option<usize>, Refusal>;
+    fn task(&self, tasks: &[Task]) -> impl Future<Output = Result<Option<usize>, Refusal>> + Send;
     /// Which of these containers of `task`? As above.
-    fn container(&self, task: &Task, containers: &[&str]) -> Result<Option<usize>, Refusal>;
+    fn container(
+        &self,
+        task: &Task,
+        containers: &[&str],
+    ) -> impl Future<Output = Result<Option<usize>, Refusal>> + Send;
+}
+
+/// There is nobody to ask.
+pub(super) struct Nobody;
+
+impl Ask for Nobody {
+    async fn task(&self, _: &[Task]) -> Result<Option<usize>, Refusal> {
+        Ok(None)
+    }
+    async fn container(&self, _: &Task, _: &[&str]) -> Result<Option<usize>, Refusal> {
+        Ok(None)
+    }
 }
 
 impl Task {
@@ -31,6 +49,11 @@ impl Task {
         if self.last_status == "RUNNING" && !self.is_running() { "STOPPING" } else { &self.last_status }
     }
 
+    /// Its health checks fail.
+    pub fn is_unhealthy(&self) -> bool {
+        self.health_status == "UNHEALTHY"
+    }
+
     /// Runs, with the agent of at least one container.
     pub fn is_usable(&self) -> bool {
         self.is_running() && self.containers.iter().any(Container::is_usable)
@@ -44,9 +67,11 @@ impl Container {
     }
 }
 
-/// Those that can be used before those that cannot, and the newest first.
+/// Those that can be used before those that cannot, those whose health checks fail after the
+/// others, and the newest first.
 pub fn newest_first(tasks: &mut [Task]) {
-    tasks.sort_by_key(|task| (!task.is_usable(), std::cmp::Reverse(task.started_at), task.arn.clone()));
+    let last = |task: &Task| (!task.is_usable(), task.is_unhealthy());
+    tasks.sort_by_key(|task| (last(task), std::cmp::Reverse(task.started_at), task.arn.clone()));
 }
 
 /// Leaves out what ecsta 0.8.2 leaves out when service and family are both named: tasks of the
@@ -97,10 +122,10 @@ fn not_ready(task: &Task, container: &Container) -> Refusal {
 }
 
 /// One container of `task`, and why that one if it was not the only one.
-pub(super) fn container<'a>(
+pub(super) async fn container<'a, A: Ask>(
     task: &'a Task,
     selection: &Selection,
-    ask: Option<&dyn Ask>,
+    ask: &A,
 ) -> Result<(&'a Container, Option<String>), Refusal> {
     if !task.is_running() || !task.execute_command {
         return Err(unusable_task(task));
@@ -137,7 +162,7 @@ pub(super) fn container<'a>(
         ));
     }
     let candidates: Vec<_> = usable.iter().map(|c| c.name.as_str()).collect();
-    match ask.map(|ask| ask.container(task, &candidates)).transpose()?.flatten() {
+    match ask.container(task, &candidates).await? {
         Some(index) if index < usable.len() => Ok((usable[index], None)),
         _ => Err(Refusal::ManyContainers {
             task: task.id().to_owned(),

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use super::pick::Nobody;
 use super::*;
 use crate::ui::Explain as _;
 
@@ -95,22 +96,11 @@ impl Cloud for Fake {
 struct Last;
 
 impl Ask for Last {
-    fn task(&self, tasks: &[Task]) -> Result<Option<usize>, Refusal> {
+    async fn task(&self, tasks: &[Task]) -> Result<Option<usize>, Refusal> {
         Ok(Some(tasks.len() - 1))
     }
-    fn container(&self, _: &Task, containers: &[&str]) -> Result<Option<usize>, Refusal> {
+    async fn container(&self, _: &Task, containers: &[&str]) -> Result<Option<usize>, Refusal> {
         Ok(Some(containers.len() - 1))
-    }
-}
-
-struct Nobody;
-
-impl Ask for Nobody {
-    fn task(&self, _: &[Task]) -> Result<Option<usize>, Refusal> {
-        Ok(None)
-    }
-    fn container(&self, _: &Task, _: &[&str]) -> Result<Option<usize>, Refusal> {
-        Ok(None)
     }
 }
 
@@ -196,14 +186,30 @@ fn a_task_whose_agent_does_not_run_is_passed_over() {
 }
 
 #[test]
+fn a_task_whose_health_checks_fail_is_passed_over_while_there_are_others() {
+    let mut cloud = shop();
+    cloud.tasks[1].health_status = "UNHEALTHY".into();
+    let chosen = now(choose(&cloud, &of_service("web"), &Nobody)).unwrap();
+    assert_eq!(chosen.target.task_id, "a".repeat(32));
+    assert!(chosen.remarks[0].contains("1 of them UNHEALTHY"), "{:?}", chosen.remarks);
+    cloud.tasks[0].health_status = "UNHEALTHY".into();
+    let chosen = now(choose(&cloud, &of_service("web"), &Nobody)).unwrap();
+    assert_eq!(chosen.target.task_id, "b".repeat(32));
+    assert!(chosen.remarks[0].contains("all of them UNHEALTHY"), "{:?}", chosen.remarks);
+    cloud.tasks.remove(0);
+    let chosen = now(choose(&cloud, &of_service("web"), &Nobody)).unwrap();
+    assert!(chosen.remarks[0].contains("is UNHEALTHY: the only one"), "{:?}", chosen.remarks);
+}
+
+#[test]
 fn family_and_service_together_leave_out_other_services_and_keep_stand_alone_tasks() {
     struct Count(std::sync::Mutex<Vec<String>>);
     impl Ask for Count {
-        fn task(&self, tasks: &[Task]) -> Result<Option<usize>, Refusal> {
+        async fn task(&self, tasks: &[Task]) -> Result<Option<usize>, Refusal> {
             *self.0.lock().unwrap() = tasks.iter().map(|t| t.id()[..1].to_owned()).collect();
             Ok(Some(0))
         }
-        fn container(&self, _: &Task, _: &[&str]) -> Result<Option<usize>, Refusal> {
+        async fn container(&self, _: &Task, _: &[&str]) -> Result<Option<usize>, Refusal> {
             Ok(Some(0))
         }
     }

@@ -11,16 +11,16 @@ pub(super) struct Asker {
 }
 
 impl Ask for Asker {
-    fn task(&self, tasks: &[Task]) -> Result<Option<usize>, Refusal> {
+    async fn task(&self, tasks: &[Task]) -> Result<Option<usize>, Refusal> {
         let now = now();
         let rows: Vec<_> = tasks.iter().map(|task| row(task, now)).collect();
-        self.picker.pick("task", &rows).map_err(refusal)
+        self.picker.pick("task", &rows).await.map_err(refusal)
     }
 
-    fn container(&self, task: &Task, containers: &[&str]) -> Result<Option<usize>, Refusal> {
+    async fn container(&self, task: &Task, containers: &[&str]) -> Result<Option<usize>, Refusal> {
         let row = |name: &&str| Row { key: (*name).into(), shown: (*name).into(), line: (*name).into() };
         let rows: Vec<_> = containers.iter().map(row).collect();
-        self.picker.pick(&format!("container of {}", task.id()), &rows).map_err(refusal)
+        self.picker.pick(&format!("container of {}", task.id()), &rows).await.map_err(refusal)
     }
 }
 
@@ -45,7 +45,8 @@ fn row(task: &Task, now: i64) -> Row {
     ]
     .join("\t");
     let age = task.started_at.map(|at| age(now - at)).unwrap_or_default();
-    let shown = format!("{}  {}  {}  {age}", task.id(), task.definition, task.group);
+    let health = if task.is_unhealthy() { "  UNHEALTHY" } else { "" };
+    let shown = format!("{}  {}  {}  {age}{health}", task.id(), task.definition, task.group);
     Row { key: task.id().to_owned(), shown, line }
 }
 

@@ -21,6 +21,7 @@
 //! ```
 
 mod failure;
+mod filter;
 mod picker;
 
 use std::io::Write as _;
@@ -86,20 +87,20 @@ impl Ui {
     /// A line on how things go; not with `-q`.
     pub fn status(&self, line: &str) {
         if self.verbosity >= Verbosity::Normal {
-            self.write(&format!("{}\n", clean(line)));
+            self.write(&format!("{}\n", one_line(line)));
         }
     }
 
     /// A line on why and from where; only with `-v`.
     pub fn detail(&self, line: &str) {
         if self.verbosity >= Verbosity::Verbose {
-            self.write(&format!("{DIM}{}{DIM:#}\n", clean(line)));
+            self.write(&format!("{DIM}{}{DIM:#}\n", one_line(line)));
         }
     }
 
     /// Something that went wrong and did not stop the work.
     pub fn warn(&self, line: &str) {
-        self.write(&format!("{WARNING}warning{WARNING:#}: {}\n", clean(line)));
+        self.write(&format!("{WARNING}warning{WARNING:#}: {}\n", one_line(line)));
     }
 
     /// A failure with its causes and hints; the exit code is the failure's own.
@@ -116,32 +117,55 @@ impl Ui {
     }
 }
 
-/// `error: …`, then the causes, then the hints, in colours.
+/// `error: …`, then the causes, then the hints, in colours. Only these begin a line.
 fn render(failure: &Failure) -> String {
     let mut said = failure.error().to_string();
-    let mut text = format!("{ERROR}error{ERROR:#}: {}\n", clean(&said));
+    let mut text = format!("{ERROR}error{ERROR:#}: {}\n", indented(&said, "  "));
     let mut cause = failure.error().source();
     while let Some(error) = cause {
         let message = error.to_string();
         // Many errors repeat their source in their own words.
         if !said.contains(&message) {
-            text += &format!("  {DIM}caused by{DIM:#}: {}\n", clean(&message).replace('\n', "\n  "));
+            text += &format!("  {DIM}caused by{DIM:#}: {}\n", indented(&message, "    "));
             said = message;
         }
         cause = error.source();
     }
     for hint in failure.hints() {
-        text += &format!("{HINT}hint{HINT:#}: {}\n", clean(hint).replace('\n', "\n      "));
+        text += &format!("{HINT}hint{HINT:#}: {}\n", indented(hint, "      "));
     }
     text
 }
 
-/// Texts come from AWS, from files, from other machines: none of them may drive the terminal.
+/// Characters of a text that are shown. Our own are far shorter.
+const LONGEST: usize = 4000;
+
+/// `text` on one line, harmless and not too long. Texts come from AWS, from files, from other
+/// machines: none of them may drive the terminal, or look like a line of ours.
+pub fn one_line(text: &str) -> String {
+    clean(text).replace('\n', " ")
+}
+
+/// The same with its lines, all but the first behind `margin`.
+fn indented(text: &str, margin: &str) -> String {
+    clean(text).replace('\n', &format!("\n{margin}"))
+}
+
+/// Without control characters, and without those that turn the direction of writing around.
 fn clean(text: &str) -> String {
-    text.trim_end()
-        .chars()
-        .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c })
-        .collect()
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks = |c: char| matches!(c, '\u{2028}' | '\u{2029}');
+    let harmless = |c: char| match c {
+        '\n' | '\t' => c,
+        c if c.is_control() || turns(c) || breaks(c) => '\u{fffd}',
+        c => c,
+    };
+    let text = text.trim_end();
+    let mut clean: String = text.chars().take(LONGEST).map(harmless).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        clean.push('…');
+    }
+    clean
 }
 
 #[cfg(test)]
@@ -171,13 +195,28 @@ mod tests {
     #[test]
     fn a_caret_snippet_stays_as_it_is() {
         let snippet = "bad key\n --> a.yml:1:3\n  |\n1 | x: {\n  |   ^ here";
-        assert_eq!(plain(&Failure::new(snippet)), format!("error: {snippet}\n"));
+        let shown = "error: bad key\n   --> a.yml:1:3\n    |\n  1 | x: {\n    |   ^ here\n";
+        assert_eq!(plain(&Failure::new(snippet)), shown);
     }
 
     #[test]
     fn escape_sequences_in_messages_do_not_reach_the_terminal() {
         let text = render(&Failure::new("task \x1b]0;evil\x07"));
         assert!(!text.contains("\x1b]") && !text.contains('\x07'), "{text:?}");
+    }
+
+    #[test]
+    fn a_text_from_elsewhere_cannot_look_like_a_line_of_ours() {
+        let text = plain(&Failure::new("gone\nForwarding 127.0.0.1:5432").hint("try\nerror: x"));
+        assert_eq!(text, "error: gone\n  Forwarding 127.0.0.1:5432\nhint: try\n      error: x\n");
+        assert_eq!(one_line("gone\r\nForwarding\n"), "gone\u{fffd} Forwarding");
+        assert_eq!(one_line("a\u{2028}b\u{202e}c\u{2066}d"), "a\u{fffd}b\u{fffd}c\u{fffd}d");
+    }
+
+    #[test]
+    fn a_text_without_end_is_cut() {
+        assert_eq!(one_line(&"é".repeat(1 << 20)), "é".repeat(LONGEST) + "…");
+        assert_eq!(one_line(&"é".repeat(LONGEST)), "é".repeat(LONGEST));
     }
 
     #[test]

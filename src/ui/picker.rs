@@ -1,10 +1,11 @@
 //! One of several, asked for on the terminal or through the person's own filter (fzf, peco).
 
-use std::io::{self, IsTerminal as _, Write as _};
-use std::process::{Command, Stdio};
+use std::io::{self, IsTerminal as _};
 
 use dialoguer::console::{Term, truncate_str};
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
+
+use super::{filter, one_line};
 
 /// A choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,86 +51,81 @@ pub enum PickError {
 
 impl Picker {
     /// The index of the row that was picked; `None`: there is neither filter nor terminal.
-    pub fn pick(&self, prompt: &str, rows: &[Row]) -> Result<Option<usize>, PickError> {
+    ///
+    /// Dropped before it is done (somebody wants the process to end), it leaves the terminal as
+    /// it was, and no filter behind. A thread that waits for a key stays: the runtime must be
+    /// shut down without waiting for it.
+    pub async fn pick(&self, prompt: &str, rows: &[Row]) -> Result<Option<usize>, PickError> {
         let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+        let _modes = Modes::remember();
         match (&self.filter, &self.usual_filter) {
-            (Some(filter), _) => run_filter(filter, rows).map(Some),
+            (Some(filter), _) => filter::run(filter, rows).await.map(Some),
             _ if !terminal => Ok(None),
-            (None, Some(filter)) => run_filter(filter, rows).map(Some),
-            (None, None) => self.on_terminal(prompt, rows).map(Some),
-        }
-    }
-
-    /// On stderr: stdout may be a pipe. The caller must have taken over Ctrl-C, or it ends the
-    /// process with the cursor hidden.
-    fn on_terminal(&self, prompt: &str, rows: &[Row]) -> Result<usize, PickError> {
-        let theme: Box<dyn Theme> =
-            if self.colored { Box::new(ColorfulTheme::default()) } else { Box::new(SimpleTheme) };
-        let term = Term::stderr();
-        // A line that wraps is not cleared away.
-        let width = usize::from(term.size().1).saturating_sub(4).max(20);
-        let shown = rows.iter().map(|row| truncate_str(&row.shown, width, "…"));
-        let picked = dialoguer::FuzzySelect::with_theme(&*theme)
-            .with_prompt(prompt)
-            .highlight_matches(self.colored)
-            .items(shown)
-            .default(0)
-            .interact_on_opt(&term);
-        let _ = term.show_cursor();
-        match picked {
-            Ok(Some(index)) => Ok(index),
-            Ok(None) => Err(PickError::Cancelled),
-            Err(dialoguer::Error::IO(e)) if e.kind() == io::ErrorKind::Interrupted => {
-                Err(PickError::Cancelled)
+            (None, Some(filter)) => filter::run(filter, rows).await.map(Some),
+            (None, None) => {
+                let (prompt, colored) = (prompt.to_owned(), self.colored);
+                let shown: Vec<_> = rows.iter().map(|row| one_line(&row.shown)).collect();
+                let _cursor = Cursor;
+                let picked = tokio::task::spawn_blocking(move || on_terminal(&prompt, &shown, colored)).await;
+                picked.unwrap_or_else(|e| Err(PickError::Terminal(e.to_string()))).map(Some)
             }
-            Err(e) => Err(PickError::Terminal(e.to_string())),
         }
     }
 }
 
-fn run_filter(filter: &str, rows: &[Row]) -> Result<usize, PickError> {
-    let failed = |why: String| PickError::Filter { filter: filter.to_owned(), why };
-    let mut child = command(filter)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|e| failed(format!("cannot run it: {e}")))?;
-    let lines: String = rows.iter().map(|row| format!("{}\n", row.line)).collect();
-    // In a thread of its own, so that a filter that answers before it has read all cannot block.
-    let feeder = child.stdin.take().map(|mut stdin| {
-        std::thread::spawn(move || {
-            // A filter that has seen enough closes the pipe: no failure.
-            let _ = stdin.write_all(lines.as_bytes());
-        })
-    });
-    let output = child.wait_with_output().map_err(|e| failed(e.to_string()))?;
-    if let Some(feeder) = feeder {
-        let _ = feeder.join();
+/// On stderr: stdout may be a pipe. The caller must have taken over Ctrl-C, or it ends the
+/// process with the cursor hidden.
+fn on_terminal(prompt: &str, shown: &[String], colored: bool) -> Result<usize, PickError> {
+    let theme: Box<dyn Theme> =
+        if colored { Box::new(ColorfulTheme::default()) } else { Box::new(SimpleTheme) };
+    let term = Term::stderr();
+    // A line that wraps is not cleared away.
+    let width = usize::from(term.size().1).saturating_sub(4).max(20);
+    let shown = shown.iter().map(|row| truncate_str(row, width, "…"));
+    let picked = dialoguer::FuzzySelect::with_theme(&*theme)
+        .with_prompt(prompt)
+        .highlight_matches(colored)
+        .items(shown)
+        .default(0)
+        .interact_on_opt(&term);
+    match picked {
+        Ok(Some(index)) => Ok(index),
+        Ok(None) => Err(PickError::Cancelled),
+        Err(dialoguer::Error::IO(e)) if e.kind() == io::ErrorKind::Interrupted => Err(PickError::Cancelled),
+        Err(e) => Err(PickError::Terminal(e.to_string())),
     }
-    match output.status.code() {
-        Some(0) => {}
-        Some(130) => return Err(PickError::Cancelled),
-        _ => return Err(failed(format!("ended with {}", output.status))),
-    }
-    let answer = String::from_utf8_lossy(&output.stdout);
-    let answer = answer.trim_end_matches(['\r', '\n']);
-    let key = answer.split('\t').next().unwrap_or_default();
-    if key.is_empty() {
-        return Err(failed("nothing was chosen".into()));
-    }
-    rows.iter()
-        .position(|row| row.key == key)
-        .ok_or_else(|| failed(format!("its answer {key:?} is none of the choices")))
 }
 
-fn command(filter: &str) -> Command {
-    if !filter.contains(' ') {
-        return Command::new(filter);
+/// Shows the cursor again when dropped.
+struct Cursor;
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        let _ = Term::stderr().show_cursor();
     }
-    let (shell, option) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
-    let mut command = Command::new(shell);
-    command.args([option, filter]);
-    command
+}
+
+/// The terminal's modes, put back when dropped: a reader that is not waited for, or a filter
+/// that had to be killed, leaves them raw.
+struct Modes(#[cfg(unix)] Option<rustix::termios::Termios>);
+
+impl Modes {
+    fn remember() -> Self {
+        Self(
+            #[cfg(unix)]
+            rustix::termios::tcgetattr(io::stdin()).ok(),
+        )
+    }
+}
+
+impl Drop for Modes {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if let Some(modes) = &self.0 {
+            // A terminal that is gone needs nothing.
+            let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, modes);
+        }
+    }
 }
 
 #[cfg(all(test, unix))]
@@ -144,7 +140,8 @@ mod tests {
 
     fn filter(command: &str) -> Result<Option<usize>, String> {
         let picker = Picker { filter: Some(command.into()), ..Picker::default() };
-        picker.pick("task", &rows()).map_err(|e| e.to_string())
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(picker.pick("task", &rows())).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -155,9 +152,17 @@ mod tests {
 
     #[test]
     fn a_filter_that_fails_or_answers_something_else_is_named() {
-        assert_eq!(filter("exit 1 ").unwrap_err(), "filter command `exit 1 `: ended with exit status: 1");
+        assert_eq!(filter("exit 7 ").unwrap_err(), "filter command `exit 7 `: ended with exit status: 7");
         assert!(filter("/no/such/filter").unwrap_err().contains("cannot run it"));
         assert!(filter("echo zzz").unwrap_err().contains("\"zzz\" is none of the choices"));
-        assert!(filter("true").unwrap_err().contains("nothing was chosen"));
+        assert!(filter("kill -SEGV $$").unwrap_err().contains("signal: 11"));
+        assert!(filter("echo aaa; exit 1").unwrap_err().contains("exit status: 1"));
+    }
+
+    #[test]
+    fn a_filter_that_was_left_is_no_failure() {
+        for left in ["exit 130 ", "exit 1 ", "true", "kill -INT $$", "kill -HUP $$"] {
+            assert_eq!(filter(left).unwrap_err(), "nothing was chosen", "{left}");
+        }
     }
 }

@@ -89,6 +89,17 @@ impl Terminal {
         )
     }
 
+    /// Sends a signal to the program, and to nothing else on its terminal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let group = rustix::termios::tcgetpgrp(&self.keys).unwrap();
+        rustix::process::kill_process(group, signal).unwrap();
+    }
+
+    /// Waits for the program to end; the terminal stays.
+    pub(crate) fn wait_until_ended(&mut self) {
+        self.program.wait().unwrap();
+    }
+
     /// Waits for the program to end: its exit code.
     pub(crate) fn end(mut self) -> Option<i32> {
         self.program.wait().unwrap().code()
