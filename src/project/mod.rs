@@ -107,6 +107,8 @@ pub struct Environment {
 /// Flags are over `ecsx.yml`, that is over the ecspresso configuration, and `AWS_REGION` is
 /// under all. A directory without a project is no error: everything is `None` then.
 pub fn load(options: &Options, environment: &Environment) -> Result<Project, Error> {
+    // Of the user alone: an envfile must not name a command.
+    let (ecsta, warning) = ecsta::read(environment);
     let mut environment = environment.clone();
     let mut set = Variables::default();
     for name in envfiles(options, &environment) {
@@ -160,7 +162,6 @@ pub fn load(options: &Options, environment: &Environment) -> Result<Project, Err
         }
     }
     project.family = own.family.or(project.family);
-    let (ecsta, warning) = ecsta::read(&environment);
     project.ecsta = ecsta;
     project.warnings.extend(warning);
     Ok(project)

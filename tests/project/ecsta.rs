@@ -46,4 +46,10 @@ fn variables_are_over_the_file() {
 #[test]
 fn a_projects_file_names_no_command() {
     assert_eq!(Scene::yaml("filter_command: touch ran\n").load().ecsta.filter_command, None);
+    let mut scene = Scene::new(&[
+        ("env", "ECSPRESSO_FILTER_COMMAND=touch ran\nXDG_CONFIG_HOME=x\nECSTA_TASK_FORMAT_QUERY=.x\n"),
+        ("x/ecsta/config.json", r#"{"filter_command": "touch ran"}"#),
+    ]);
+    scene.options.envfiles = vec!["env".into()];
+    assert_eq!(scene.load().ecsta, ecsx::project::Ecsta::default());
 }
