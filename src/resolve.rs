@@ -16,6 +16,7 @@
 //! ```
 
 mod asker;
+mod query;
 
 use std::path::PathBuf;
 
@@ -246,7 +247,8 @@ impl Wanted {
             usual_filter: self.usual_filter.clone(),
             colored: ui.colored(),
         };
-        let chosen = ecs::choose(cloud, &self.selection, &Asker { picker }).await?;
+        let query = self.project.ecsta.task_format_query.clone();
+        let chosen = ecs::choose(cloud, &self.selection, &Asker { picker, query }).await?;
         chosen.remarks.iter().for_each(|remark| ui.status(remark));
         let Target { cluster, task_id, container, region, .. } = &chosen.target;
         ui.detail(&format!("task {task_id} in {cluster} ({region}), container {container}"));

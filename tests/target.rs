@@ -213,6 +213,25 @@ fn a_filter_command_picks_from_ecstas_lines() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn ecstas_query_says_what_the_filter_is_given() {
+    let place = Place::new();
+    let asked = |query: &str, filter: &str| {
+        let mut command =
+            place.target(&["--service", "web", "--container", "web", "--filter-command", filter]);
+        command.env("ECSTA_TASK_FORMAT_QUERY", query);
+        command
+    };
+    let query = r#"[.launchType, (.containers | map(.name) | sort | join("+")), .createdAt[:2], .tags] | map(tostring) | @tsv"#;
+    let picked = asked(query, "grep -P '^[0-9a-f]{32}\tFARGATE\tenvoy\\+web\t20\t\\[\\]$' | tail -n 1");
+    let output = { picked }.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    refuses(asked(".x |", "head -n 1"), &["task_format_query `.x |`", "--task"]);
+    // One task, nobody asked: the query does not matter.
+    place.prints(&["--service", "worker"]);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_person_on_a_terminal_is_asked() {

@@ -8,7 +8,10 @@ use std::time::SystemTime;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::primitives::DateTimeFormat as Format;
-use aws_sdk_ecs::types::{self, DesiredStatus, ManagedAgentName};
+use aws_sdk_ecs::types::{self, DesiredStatus, ManagedAgentName, TaskField};
+use aws_smithy_json::codec::{JsonCodec, JsonCodecSettings};
+use aws_smithy_schema::codec::Codec as _;
+use aws_smithy_schema::serde::{SerializableStruct as _, ShapeSerializer as _};
 
 use super::{Aws, kms, sign};
 use crate::ecs::{
@@ -82,7 +85,12 @@ impl Cloud for Aws {
     async fn describe_tasks(&self, cluster: &str, tasks: &[String]) -> Result<Vec<Task>, CloudError> {
         let mut all = Vec::with_capacity(tasks.len());
         for some in tasks.chunks(DESCRIBED_AT_ONCE) {
-            let call = self.ecs.describe_tasks().cluster(cluster).set_tasks(Some(some.to_vec()));
+            let call = self
+                .ecs
+                .describe_tasks()
+                .cluster(cluster)
+                .include(TaskField::Tags)
+                .set_tasks(Some(some.to_vec()));
             let answer = call.send().await.map_err(|e| self.failed("ecs:DescribeTasks", &e))?;
             all.extend(answer.tasks.unwrap_or_default().into_iter().map(task));
         }
@@ -214,6 +222,7 @@ fn incomplete(operation: &'static str) -> CloudError {
 
 fn task(task: types::Task) -> Task {
     Task {
+        described: described(&task),
         definition: last_segment(task.task_definition_arn.as_deref().unwrap_or_default()).to_owned(),
         arn: task.task_arn.unwrap_or_default(),
         cluster_arn: task.cluster_arn.unwrap_or_default(),
@@ -228,6 +237,16 @@ fn task(task: types::Task) -> Task {
         execute_command: task.enable_execute_command,
         stopped_reason: task.stopped_reason,
         containers: task.containers.unwrap_or_default().into_iter().map(container).collect(),
+    }
+}
+
+/// The whole answer again, times as in Go's JSON: ecsta's queries are written for that.
+fn described(task: &types::Task) -> String {
+    let settings = JsonCodecSettings::builder().default_timestamp_format(Format::DateTime).build();
+    let mut json = JsonCodec::new(settings).create_serializer();
+    match json.write_struct(task.schema(), task) {
+        Ok(()) => String::from_utf8(json.finish()).unwrap_or_default(),
+        Err(_) => String::new(),
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Task {
     pub stopped_reason: Option<String>,
     /// Its containers, in ECS' order.
     pub containers: Vec<Container>,
+    /// The whole of what DescribeTasks tells, tags included: JSON with the API's names.
+    pub described: String,
 }
 
 /// A container of a [`Task`].

@@ -2,18 +2,30 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::query;
 use crate::ecs::{Ask, Refusal, Task};
 use crate::ui::{PickError, Picker, Row};
 
 /// Asks on the terminal, in the lines of ecsta.
 pub(super) struct Asker {
     pub(super) picker: Picker,
+    /// ecsta's `task_format_query`.
+    pub(super) query: Option<String>,
 }
 
 impl Ask for Asker {
     async fn task(&self, tasks: &[Task]) -> Result<Option<usize>, Refusal> {
         let now = now();
-        let rows: Vec<_> = tasks.iter().map(|task| row(task, now)).collect();
+        let mut rows: Vec<_> = tasks.iter().map(|task| row(task, now)).collect();
+        if let Some(query) = self.query.as_ref().filter(|_| self.picker.asks()) {
+            let lines = query::describe(query, tasks)
+                .await
+                .map_err(|why| Refusal::Asking(format!("ecsta's task_format_query `{query}`: {why}")))?;
+            for (row, line) in rows.iter_mut().zip(lines) {
+                row.shown = format!("{}  {}", row.key, line.replace('\t', "  "));
+                row.line = format!("{}\t{line}", row.key);
+            }
+        }
         self.picker.pick("task", &rows).await.map_err(refusal)
     }
 

@@ -50,19 +50,24 @@ pub enum PickError {
 }
 
 impl Picker {
-    /// The index of the row that was picked; `None`: there is neither filter nor terminal.
+    /// Whether there is a filter or a terminal to ask.
+    pub fn asks(&self) -> bool {
+        self.filter.is_some() || io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// The index of the row that was picked; `None`: there is nobody to ask.
     ///
     /// Dropped before it is done (somebody wants the process to end), it leaves the terminal as
     /// it was, and no filter behind. A thread that waits for a key stays: the runtime must be
     /// shut down without waiting for it.
     pub async fn pick(&self, prompt: &str, rows: &[Row]) -> Result<Option<usize>, PickError> {
-        let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+        if !self.asks() {
+            return Ok(None);
+        }
         let _modes = Modes::remember();
-        match (&self.filter, &self.usual_filter) {
-            (Some(filter), _) => filter::run(filter, rows).await.map(Some),
-            _ if !terminal => Ok(None),
-            (None, Some(filter)) => filter::run(filter, rows).await.map(Some),
-            (None, None) => {
+        match self.filter.as_ref().or(self.usual_filter.as_ref()) {
+            Some(filter) => filter::run(filter, rows).await.map(Some),
+            None => {
                 let (prompt, colored) = (prompt.to_owned(), self.colored);
                 let shown: Vec<_> = rows.iter().map(|row| one_line(&row.shown)).collect();
                 let _cursor = Cursor;
