@@ -93,9 +93,13 @@ fn what_the_project_says_needs_no_network() {
         "td.json",
         r#"{"family": "shop", "containerDefinitions": [{"name": "till"}, {"name": "log"}]}"#,
     );
-    desk.project("ecsx.yml", "presets:\n  db: {host: db.internal, port: 5432}\n  web: {port: 80}\n");
+    desk.project(
+        "ecsx.yml",
+        "presets:\n  db: {host: db.internal, port: 5432}\n  debug: {port: 9229}\n  web: {port: 80}\n",
+    );
     assert_eq!(desk.tab(&["target", "--container", ""]), ["till", "log"]);
-    assert_eq!(desk.tab(&["portforward", "d"]), ["db"]);
+    assert_eq!(desk.tab(&["portforward", "d"]), ["db", "debug"]);
+    assert_eq!(desk.tab(&["portforward", "db", "w"]), ["web"]);
     assert_eq!(desk.sandbox.calls("ListTasks"), 0);
     // The project's own service is there even if AWS says nothing.
     desk.sandbox.faults(json!({"api": {"ListServices": {"code": "AccessDeniedException", "count": 100}}}));

@@ -9,6 +9,8 @@ use ecsx::resolve::Options;
 use ecsx::session::forward::{Bind, Destination, FORMS, Spec};
 use ecsx::ui::Failure;
 
+use crate::presets::Flags;
+
 /// Forward local ports into a running ECS task, or through it to hosts it can reach
 ///
 /// The local port is bound first and stays: when the connection to AWS is lost, or the task
@@ -117,8 +119,14 @@ impl Args {
         Ok(wishes)
     }
 
+    /// What is over a preset's own.
+    pub(crate) fn flags(&self) -> Result<Flags, Failure> {
+        let container = self.options.container.clone().filter(|name| !name.is_empty());
+        Ok(Flags { bind: self.bind()?, container })
+    }
+
     /// The addresses that the flags name, if any.
-    pub(crate) fn bind(&self) -> Result<Option<Bind>, Failure> {
+    fn bind(&self) -> Result<Option<Bind>, Failure> {
         if self.public {
             return Ok(Some(Bind::Public));
         }
@@ -158,7 +166,7 @@ mod tests {
     fn specs(words: &[&str]) -> Result<Vec<(Bind, Spec)>, String> {
         let args =
             Args::try_parse_from([&["ecsx-portforward"], words].concat()).map_err(|e| e.to_string())?;
-        let chosen = args.wishes().and_then(|wishes| crate::presets::choose(wishes, args.bind()?, &[]));
+        let chosen = args.wishes().and_then(|wishes| crate::presets::choose(wishes, args.flags()?, &[]));
         chosen.map(|chosen| chosen.specs).map_err(|failure| failure.error().to_string())
     }
 

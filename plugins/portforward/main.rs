@@ -43,12 +43,10 @@ fn main() -> ExitCode {
         if args.list {
             return presets::list(&args.options.project(&ui)?, args.json());
         }
-        let (wishes, bind_to) = (args.wishes()?, args.bind()?);
+        let (wishes, flags) = (args.wishes()?, args.flags()?);
         let mut wanted = args.options.read(&ui)?;
-        let chosen = presets::choose(wishes, bind_to, &wanted.project.presets)?;
-        if args.options.container.is_none() {
-            wanted.selection.container = chosen.container.or(wanted.selection.container);
-        }
+        let chosen = presets::choose(wishes, flags, &wanted.project.presets)?;
+        wanted.selection.container = chosen.container.or(wanted.selection.container);
         let (forwards, wanted) = (chosen.specs, Arc::new(wanted));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -14,12 +14,19 @@ use crate::args::{Wish, usage};
 pub(crate) struct Chosen {
     /// What to forward, each with the addresses to listen on.
     pub(crate) specs: Vec<(Bind, Spec)>,
-    /// The container that the presets go through, if they say.
+    /// The container to go through, if the flags or the presets say.
     pub(crate) container: Option<String>,
 }
 
-/// Looks the names up. `bind` is what the flags say, which is over what a preset says.
-pub(crate) fn choose(wishes: Vec<Wish>, bind: Option<Bind>, presets: &[Preset]) -> Result<Chosen, Failure> {
+/// What the flags say: it is over what a preset says.
+#[derive(Debug, Default)]
+pub(crate) struct Flags {
+    pub(crate) bind: Option<Bind>,
+    pub(crate) container: Option<String>,
+}
+
+/// Looks the names up.
+pub(crate) fn choose(wishes: Vec<Wish>, flags: Flags, presets: &[Preset]) -> Result<Chosen, Failure> {
     let mut specs = Vec::new();
     let mut through: Option<(String, String)> = None;
     for wish in wishes {
@@ -27,7 +34,7 @@ pub(crate) fn choose(wishes: Vec<Wish>, bind: Option<Bind>, presets: &[Preset]) 
             Wish::Spec(spec) => (spec, None),
             Wish::Preset(name) => {
                 let forward = find(&name, presets)?;
-                match (&through, &forward.container) {
+                match (&through, forward.container.as_ref().filter(|_| flags.container.is_none())) {
                     (Some((other, container)), Some(own)) if container != own => {
                         let message =
                             format!("{other} goes through the container {container}, {name} through {own}");
@@ -41,10 +48,11 @@ pub(crate) fn choose(wishes: Vec<Wish>, bind: Option<Bind>, presets: &[Preset]) 
                 (spec, forward.address.as_deref().and_then(Bind::parse))
             }
         };
-        let addresses = spec.bind.clone().or_else(|| bind.clone()).or(address).unwrap_or(Bind::Loopback);
+        let addresses =
+            spec.bind.clone().or_else(|| flags.bind.clone()).or(address).unwrap_or(Bind::Loopback);
         specs.push((addresses, spec));
     }
-    Ok(Chosen { specs, container: through.map(|(_, container)| container) })
+    Ok(Chosen { specs, container: flags.container.or(through.map(|(_, container)| container)) })
 }
 
 fn find<'p>(name: &str, presets: &'p [Preset]) -> Result<&'p project::Forward, Failure> {
@@ -125,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_name_stands_for_its_forward() {
-        let chosen = choose(names(&["db"]), None, &presets()).unwrap();
+        let chosen = choose(names(&["db"]), Flags::default(), &presets()).unwrap();
         assert_eq!(chosen.specs[0].1, Spec::parse("15432:db.internal:5432").unwrap());
         assert_eq!(chosen.specs[0].0, Bind::Addresses(vec!["127.0.0.2".parse().unwrap()]));
         assert_eq!(chosen.container.as_deref(), Some("app"));
@@ -133,19 +141,25 @@ mod tests {
 
     #[test]
     fn flags_are_over_a_presets_address() {
-        let chosen = choose(names(&["db"]), Some(Bind::Public), &presets()).unwrap();
+        let chosen =
+            choose(names(&["db"]), Flags { bind: Some(Bind::Public), container: None }, &presets()).unwrap();
         assert_eq!(chosen.specs[0].0, Bind::Public);
     }
 
     #[test]
     fn one_run_goes_through_one_container() {
-        let failure = choose(names(&["db", "web"]), None, &presets()).unwrap_err();
+        let failure = choose(names(&["db", "web"]), Flags::default(), &presets()).unwrap_err();
         assert!(failure.error().to_string().contains("web"));
+        let flags = Flags { bind: None, container: Some("app".into()) };
+        assert_eq!(
+            choose(names(&["db", "web"]), flags, &presets()).unwrap().container.as_deref(),
+            Some("app")
+        );
     }
 
     #[test]
     fn a_name_that_is_none_is_told_which_there_are() {
-        let failure = choose(names(&["bd"]), None, &presets()).unwrap_err();
+        let failure = choose(names(&["bd"]), Flags::default(), &presets()).unwrap_err();
         assert!(failure.hints().iter().any(|hint| hint.contains("db, web")), "{failure:?}");
     }
 

@@ -48,6 +48,11 @@ impl Forward {
         change(&mut command);
         command.args(["-o", "json", "--cluster", "demo", "--service", "web", "--container", "app"]);
         command.args(arguments);
+        Self::of(command)
+    }
+
+    /// What `command` starts.
+    pub(crate) fn of(mut command: Command) -> Self {
         let mut process =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (to, events) = channel();

@@ -10,6 +10,7 @@ mod harness;
 mod loss;
 mod old_agents;
 mod postgres;
+mod presets;
 mod refusals;
 mod tasks;
 mod traffic;

@@ -1,6 +1,7 @@
 //! `ecsx.yml`.
 
 use ecsx::project::Forward;
+use ecsx::ui::Explain as _;
 
 use crate::Scene;
 
@@ -132,4 +133,14 @@ fn the_schema_knows_every_key() {
     for text in [all, preset] {
         Scene::new(&[("ecsx.yml", &text), ("ecspresso.yml", "")]).load();
     }
+    // And it knows no fewer than there are.
+    let known = |text: &str| {
+        let hints = own(text).refused().hints();
+        let mut keys: Vec<_> =
+            hints[0].strip_prefix("there are ").unwrap().split(", ").map(str::to_owned).collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(known("xxxxxxxxx: 1"), keys(&schema));
+    assert_eq!(known("presets: {p: {xxxxxxxxx: 1}}"), keys(&schema["definitions"]["preset"]));
 }
