@@ -341,93 +341,6 @@ fn throttled_calls_are_tried_again() {
 }
 
 #[test]
-fn names_that_are_wrong_are_answered_with_those_there_are() {
-    let place = Place::new();
-    refuses(
-        place.target(&["--cluster", "prd"]),
-        &["no cluster prd in us-east-1", "prod", "other", "hint: did you mean prod?"],
-    );
-    refuses(
-        place.target(&["--service", "wrker"]),
-        &["no service wrker in cluster prod", "web", "hint: did you mean worker?"],
-    );
-    refuses(place.target(&["--task", "fedcba"]), &["no task fedcba in cluster prod", "running tasks there"]);
-    refuses(
-        place.target(&["--task", "0123456789abcdef0123456789abcdef"]),
-        &["no task 0123456789abcdef0123456789abcdef in cluster prod"],
-    );
-    refuses(
-        place.target(&["--container", "mian"]),
-        &["no container mian in task", "containers there: main", "did you mean main?"],
-    );
-    refuses(place.target(&["--service", "pair"]), &["several containers: left, right", "--container"]);
-}
-
-#[test]
-fn tasks_that_cannot_be_used_say_why() {
-    let place = Place::new();
-    refuses(
-        place.target(&["--service", "idle"]),
-        &["no running task of service idle in cluster prod", "desired count is 0"],
-    );
-    refuses(place.target(&["--family", "nothing"]), &["no running task of family nothing in cluster prod"]);
-    refuses(
-        place.target(&["--service", "old"]),
-        &["execute-command is off in service old", "--enable-execute-command"],
-    );
-    refuses(
-        place.target(&["--service", "broken"]),
-        &["agent of container app", "STOPPED", "CannotStartAgent", "ssmmessages:CreateControlChannel"],
-    );
-}
-
-#[test]
-fn without_project_and_flags_there_is_one_clear_error() {
-    let place = Place::new();
-    let nowhere = tempfile::tempdir().unwrap();
-    let mut command = place.target(&[]);
-    command.current_dir(&nowhere);
-    refuses(command, &["no project here", "ecspresso.yml", "--cluster"]);
-    let mut command = place.target(&["--cluster", "prod"]);
-    command.current_dir(&nowhere).env("AWS_REGION", "us-east-1");
-    refuses(command, &["several tasks run in cluster prod", "worker", "batch", "--service"]);
-    let mut command = place.target(&["--cluster", "prod", "--service", "worker"]);
-    command.current_dir(&nowhere);
-    refuses(command, &["no AWS region", "--region"]);
-    assert_eq!(place.sandbox.calls("DescribeServices"), 0);
-}
-
-#[test]
-fn another_region_is_named_in_the_error() {
-    let place = Place::new();
-    refuses(place.target(&["--region", "eu-west-1"]), &["no cluster prod in eu-west-1", "--region"]);
-}
-
-#[test]
-fn credentials_that_are_missing_or_refused_say_what_to_do() {
-    let place = Place::new();
-    let mut command = place.target(&[]);
-    command
-        .env_remove("AWS_ACCESS_KEY_ID")
-        .env_remove("AWS_SECRET_ACCESS_KEY")
-        .env_remove("AWS_SESSION_TOKEN");
-    refuses(command, &["no AWS credentials found", "--profile", "AWS_ACCESS_KEY_ID"]);
-
-    let mut command = place.target(&[]);
-    command.env("AWS_ACCESS_KEY_ID", "ASIAEXPIRED000000000");
-    refuses(command, &["ecs:ListTasks failed", "expired", "aws sso login"]);
-
-    let mut command = place.target(&[]);
-    command.env("AWS_ACCESS_KEY_ID", "AKIASOMEBODYELSE0000");
-    refuses(command, &["The security token included in the request is invalid", "right account"]);
-
-    refuses(
-        place.target(&["--profile", "nobody"]),
-        &["no AWS credentials for profile nobody", "aws configure"],
-    );
-}
-
-#[test]
 fn an_sso_session_that_is_over_names_the_login_that_renews_it() {
     let place = Place::new();
     let home = place.directory.path();
@@ -487,44 +400,6 @@ fn offline_with_sso_is_a_matter_of_the_network_not_of_the_login() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("cannot get AWS credentials") && said.contains("is the network up?"), "{said}");
     assert!(!said.contains("sign in") && !said.contains("t0p-s3cret"), "{said}");
-}
-
-#[test]
-fn what_aws_says_cannot_look_like_a_line_of_ours() {
-    let place = Place::new();
-    let message = format!("no\nForwarding 127.0.0.1:1 \u{1b}[2J\u{202e}{}", "x".repeat(100_000));
-    place.sandbox.faults(json!({"api": {"ListTasks": {"code": "ClientException", "message": message}}}));
-    let output = place.target(&[]).output().unwrap();
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(said.lines().all(|line| !line.starts_with("Forwarding")), "{said}");
-    assert!(!said.contains(['\u{1b}', '\u{202e}']) && said.len() < 20_000, "{} bytes", said.len());
-}
-
-#[test]
-fn access_denied_names_the_permission() {
-    let place = Place::new();
-    let denied = |operation: &str, message: &str| json!({"api": {operation: {"code": "AccessDeniedException", "message": message}}});
-    place.sandbox.faults(denied("DescribeTasks", ""));
-    refuses(place.target(&[]), &["ecs:DescribeTasks", "IAM permission ecs:DescribeTasks"]);
-    let message = "User: arn:aws:iam::1:user/u is not authorized to perform: ecs:ListTasks on resource: *";
-    place.sandbox.faults(denied("ListTasks", message));
-    refuses(place.target(&[]), &[message, "IAM permission ecs:ListTasks"]);
-}
-
-#[test]
-fn an_endpoint_that_does_not_answer_is_named() {
-    let place = Place::new();
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let endpoint = format!("http://{closed}");
-    let mut command = place.target(&[]);
-    for (name, _) in &place.sandbox.env {
-        if name.starts_with("AWS_ENDPOINT_URL") {
-            command.env(name, &endpoint);
-        }
-    }
-    command.env("AWS_MAX_ATTEMPTS", "1");
-    refuses(command, &["no answer from AWS in us-east-1: tcp connect error", &endpoint]);
 }
 
 #[test]

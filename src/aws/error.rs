@@ -14,8 +14,20 @@ use crate::ecs::{CloudError, CloudErrorKind as Kind};
 pub(super) struct Caller {
     pub(super) region: String,
     pub(super) profile: Option<String>,
+    pub(super) keys: Keys,
     /// The overriding endpoint, if there is one.
     pub(super) endpoint: Option<String>,
+}
+
+/// Where credentials come from, as far as it can be told before they are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keys {
+    /// `AWS_ACCESS_KEY_ID`.
+    Environment,
+    /// The project's envfile.
+    Envfile,
+    /// A profile: keys, SSO, a role, a process; or what the machine itself has.
+    Profile,
 }
 
 impl Caller {
@@ -74,7 +86,7 @@ impl Caller {
             }
             Kind::BadCredentials if code.contains("Expired") => vec![self.sign_in()],
             Kind::BadCredentials => vec![
-                format!("AWS does not accept the credentials{}: right account, right keys?", self.who()),
+                format!("AWS does not accept the credentials{}: right account, right keys?", self.whose()),
                 "a clock that is minutes off makes signatures invalid too".into(),
             ],
             Kind::TargetNotConnected => vec![
@@ -107,7 +119,9 @@ impl Caller {
             _ => (Kind::BadCredentials, format!("try: aws sts get-caller-identity{}", self.profile_option())),
         };
         let message = match (kind, &self.profile) {
-            (Kind::NoCredentials, Some(profile)) => format!("no AWS credentials for profile {profile}"),
+            (Kind::NoCredentials, Some(profile)) => {
+                format!("no AWS credentials for profile {profile}: {said}")
+            }
             (Kind::NoCredentials, None) => "no AWS credentials found".to_owned(),
             _ => format!("cannot get AWS credentials: {said}"),
         };
@@ -139,7 +153,21 @@ impl Caller {
     }
 
     fn sign_in(&self) -> String {
-        format!("sign in again: aws sso login{}", self.profile_option())
+        let renew = match self.keys {
+            Keys::Environment => "export new ones, or unset them and sign in with a profile (aws sso login)",
+            Keys::Envfile => "put new ones there",
+            Keys::Profile => return format!("sign in again: aws sso login{}", self.profile_option()),
+        };
+        format!("the credentials are those{}: {renew}", self.whose())
+    }
+
+    /// ` of the envfile`.
+    fn whose(&self) -> String {
+        match self.keys {
+            Keys::Environment => " of AWS_ACCESS_KEY_ID in the environment".to_owned(),
+            Keys::Envfile => " of the envfile".to_owned(),
+            Keys::Profile => self.profile.as_ref().map(|p| format!(" of profile {p}")).unwrap_or_default(),
+        }
     }
 
     fn profile_option(&self) -> String {

@@ -65,7 +65,7 @@ impl Aws {
         });
         let endpoint = overridden("SSM").or_else(|| overridden("ECS"));
         Ok(Self {
-            caller: Caller { region, profile: account.profile, endpoint },
+            caller: Caller { region, keys: setup::keys(&account), profile: account.profile, endpoint },
             ecs: aws_sdk_ecs::Client::new(&config),
             ssm: aws_sdk_ssm::Client::new(&config),
             kms_endpoint,

@@ -9,6 +9,7 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_ecs::config::timeout::TimeoutConfig;
 
+use super::error::Keys;
 use super::http::{BadCaBundle, Http};
 use crate::ecs::AccessKey;
 use crate::ui::Explain;
@@ -84,4 +85,14 @@ pub(super) async fn load(account: &Account, http: &Http) -> SdkConfig {
         loader = loader.credentials_provider(Credentials::new(id, secret, session_token, None, "given"));
     }
     loader.load().await
+}
+
+/// Whose credentials [`load`] finds first.
+pub(super) fn keys(account: &Account) -> Keys {
+    let exported = || std::env::var_os("AWS_ACCESS_KEY_ID").is_some_and(|id| !id.is_empty());
+    match account {
+        Account { access_key: Some(_), .. } => Keys::Envfile,
+        Account { profile_only: false, .. } if exported() => Keys::Environment,
+        _ => Keys::Profile,
+    }
 }

@@ -164,15 +164,24 @@ impl Explain for Refusal {
                 Some(name) => vec![format!("did you mean {name}?")],
                 None => vec!["right account and region? --profile and --region name others".into()],
             },
-            Self::UnknownService { service: name, exist, .. }
-            | Self::UnknownContainer { container: name, exist, .. } => {
-                near(name, exist).map(|name| format!("did you mean {name}?")).into_iter().collect()
-            }
+            Self::UnknownService { service: name, exist, .. } => vec![match near(name, exist) {
+                Some(name) => format!("did you mean {name}?"),
+                None => "--service and --cluster name others".into(),
+            }],
+            Self::UnknownContainer { container: name, exist, .. } => vec![match near(name, exist) {
+                Some(name) => format!("did you mean {name}?"),
+                None => "say which with --container".into(),
+            }],
             Self::UnknownTask { .. } => {
                 vec!["a task that stopped is forgotten after about an hour; leave --task out to choose one".into()]
             }
             Self::AmbiguousTask { .. } => vec!["give more of the id".into()],
-            Self::NoTask { .. } => vec!["its events say why: aws ecs describe-services, ecspresso status".into()],
+            Self::NoTask { whose, .. } if whose.starts_with("service ") => {
+                vec!["its events say why: aws ecs describe-services, ecspresso status".into()]
+            }
+            Self::NoTask { .. } => {
+                vec!["those that ended lately: aws ecs list-tasks --desired-status STOPPED".into()]
+            }
             Self::NotRunning { .. } => vec!["leave --task out to choose one that runs".into()],
             Self::ExecuteCommandOff { older: true, .. } => vec![
                 "the service has it on by now, but this task is older: redeploy it (--force-new-deployment)".into(),

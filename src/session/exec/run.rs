@@ -78,7 +78,10 @@ pub(super) struct Run<'a, C> {
     since: Instant,
     lost: Option<String>,
     exited: Option<u8>,
+    /// Nothing more comes.
     over: bool,
+    /// The service knows it too.
+    closed: bool,
 }
 
 impl<'a, C: Cloud> Run<'a, C> {
@@ -116,6 +119,7 @@ impl<'a, C: Cloud> Run<'a, C> {
             lost: None,
             exited: None,
             over: false,
+            closed: false,
         })
     }
 
@@ -126,7 +130,7 @@ impl<'a, C: Cloud> Run<'a, C> {
         self.raw = None;
         self.stdin = None;
         let written = self.write_out(&done).await;
-        if !self.over {
+        if !self.closed {
             self.session.leave(false).await;
         }
         match (done?, written) {
@@ -339,6 +343,7 @@ impl<'a, C: Cloud> Run<'a, C> {
 
     fn ended(&mut self, error: SessionError) -> Result<Option<Outcome>, ExecError> {
         self.over = true;
+        self.closed = matches!(error, SessionError::Closed(_) | SessionError::Over);
         if self.exited.is_some() {
             return Ok(None);
         }
