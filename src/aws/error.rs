@@ -125,7 +125,10 @@ impl Caller {
             (Kind::NoCredentials, None) => "no AWS credentials found".to_owned(),
             _ => format!("cannot get AWS credentials: {said}"),
         };
-        CloudError { hints: vec![hint], ..CloudError::new(operation, kind, message) }
+        let profiles = (kind == Kind::NoCredentials && self.profile.is_some())
+            .then(|| "is there such a profile? aws configure list-profiles shows them".to_owned());
+        let hints = profiles.into_iter().chain([hint]).collect();
+        CloudError { hints, ..CloudError::new(operation, kind, message) }
     }
 
     /// No answer came.
