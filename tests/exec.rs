@@ -3,10 +3,12 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::process::{Command, Output, Stdio};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
+use rustix::process::{Pid, Signal};
 use serde_json::json;
 use support::Sandbox;
 use support::terminal::Terminal;
@@ -185,6 +187,75 @@ fn a_task_that_dies_is_said_with_its_reason() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(125), "{stderr}");
     assert!(stderr.contains("is gone") && stderr.contains("STOPPED"), "{stderr}");
+}
+
+/// Starts it with pipes and waits for its first line, `ready`.
+fn ready(mut command: Command) -> Child {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+    assert_eq!(&line, b"ready\n");
+    child
+}
+
+fn interrupt(child: &Child) {
+    rustix::process::kill_process(Pid::from_child(child), Signal::INT).unwrap();
+}
+
+#[test]
+fn ctrl_c_without_a_terminal_is_the_commands() {
+    let sandbox = sandbox();
+    for (options, script, code, rest) in [
+        (&[][..], "echo ready; exec sleep 600", 130, ""),
+        (&[], "trap 'echo bye; exit 3' INT; echo ready; sleep 600 & wait", 3, "bye\n"),
+        // It reads stdin, and none comes.
+        (&["-t"], "stty -onlcr; trap 'echo bye; exit 3' INT; echo ready; cat", 3, "^Cbye\n"),
+    ] {
+        let mut command = exec(&sandbox, &[options, &["-c", script]].concat());
+        let (stdin, _open) = std::io::pipe().unwrap();
+        command.stdin(stdin);
+        let child = ready(command);
+        interrupt(&child);
+        expect(&child.wait_with_output().unwrap(), code, rest.as_bytes());
+    }
+}
+
+#[test]
+fn a_second_ctrl_c_ends_the_session() {
+    let sandbox = sandbox();
+    let mut child = ready(exec(&sandbox, &["-c", "trap '' INT; echo ready; sleep 600"]));
+    interrupt(&child);
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    assert!(line.contains("goes on after Ctrl-C"), "{line}");
+    interrupt(&child);
+    expect(&child.wait_with_output().unwrap(), 130, b"");
+    sandbox.wait_for("the session's end", |state| state["open_sessions"] == 0);
+}
+
+#[test]
+fn ctrl_c_behind_stdin_that_nobody_reads_says_so() {
+    let sandbox = sandbox();
+    let folder = tempfile::tempdir().unwrap();
+    let zeros = folder.path().join("zeros");
+    File::create(&zeros).unwrap().set_len(10 << 20).unwrap();
+    let mut command = exec(&sandbox, &["-c", "echo ready; exec sleep 600"]);
+    command.stdin(File::open(&zeros).unwrap());
+    let mut child = ready(command);
+    let position = format!("/proc/{}/fdinfo/0", child.id());
+    // One piece is in the command's pipe, the next is stuck, a third is ready.
+    sandbox.wait_for("stdin to be stuck", |_| {
+        let position = std::fs::read_to_string(&position).unwrap();
+        position.split_whitespace().nth(1).is_some_and(|at| at.parse::<u64>().unwrap() > 2 << 20)
+    });
+    interrupt(&child);
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("waits behind stdin"), "{line}");
+    interrupt(&child);
+    expect(&child.wait_with_output().unwrap(), 130, b"");
+    sandbox.wait_for("the session's end", |state| state["open_sessions"] == 0);
 }
 
 /// A program on a terminal as [`exec`] makes it.

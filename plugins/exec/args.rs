@@ -17,15 +17,16 @@ Examples:
 
 Exit codes: the command's own; 128 and a signal's number if one killed it; 124 it ended and the
 container has no shell to say with which code; 125 ecsx or AWS failed; 126 it cannot be run;
-127 it was not found; 130 left by Ctrl-C or `~.`.
+127 it was not found; 130 left by a second Ctrl-C or `~.`.
 
+Without a terminal the first Ctrl-C interrupts the command, the second ends the session.
 Keys on a terminal, after Enter: `~.` leaves, `~?` helps.";
 
 /// Run a shell or a command in a container of a running task
 ///
 /// On a terminal when stdin and stdout are one; otherwise with stdin, stdout and stderr as pipes
 /// that carry any bytes. That needs a POSIX shell in the container, and stty, dd and base64;
-/// nothing is left there. ECS ends a session after 20 minutes without input: see --keepalive.
+/// with gzip, text comes faster. Nothing is left there. ECS ends a session after 20 minutes without input: see --keepalive.
 #[derive(Debug, Parser)]
 #[command(name = "ecsx-exec", version, after_help = EXAMPLES)]
 pub(crate) struct Args {

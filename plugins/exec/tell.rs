@@ -37,6 +37,12 @@ fn words(notice: &Notice) -> String {
         Notice::Stuck(error) => format!("the connection cannot be made anew: {error}"),
         Notice::Resumed(after) => format!("the connection is back after {} s", after.as_secs()),
         Notice::Leaving => "ECS is about to stop this task".into(),
+        Notice::Interrupted { waits: false } => {
+            "the command goes on after Ctrl-C; another one ends the session".into()
+        }
+        Notice::Interrupted { waits: true } => {
+            "Ctrl-C waits behind stdin that the command does not read; another one ends the session".into()
+        }
         Notice::Idle => {
             "ECS ends this session in two minutes unless something is typed; --keepalive prevents that".into()
         }

@@ -1,5 +1,5 @@
 //! The text that runs in the container: POSIX sh, and in piped mode `stty`, `dd` and `base64`,
-//! which BusyBox and coreutils have.
+//! which BusyBox and coreutils have; `gzip` where there is one.
 
 use super::marks::Nonce;
 use super::quote::{line, quote};
@@ -10,6 +10,8 @@ use super::{Command, Mode};
 const LONGEST_WORDS: usize = 2048;
 /// Longest line sent while the terminal still edits lines, bytes. Linux cuts at 4095.
 const LONGEST_INPUT: usize = 1000;
+/// Bytes of stdout in one frame at most, before they are made smaller.
+pub(super) const STDOUT_CHUNK: usize = 128 << 10;
 /// Bytes of stderr in one frame: as text it is one write(2) of every shell (bash: up to 1008).
 pub(super) const STDERR_CHUNK: usize = 510;
 
@@ -80,26 +82,36 @@ printf "\036{nonce}$?;"
 /// The command has three pipes; loops carry them over the terminal, raw. `exec` in a subshell:
 /// a word such as `exit` is a program to look for, not the shell's own.
 ///
-/// stdin comes as frames: eight bytes (a size, `end` or `bye`), then so many bytes. A frame is
-/// read whole before any of it is written, so that a command which does not read its stdin
-/// leaves no half of one behind. `dd` reads frames, as `read` is not exact on a raw terminal
-/// (bash takes 128 bytes at once). `bye` kills the shell, the session's leader: the kernel then
-/// hangs up on whatever is left.
+/// stdin comes as frames: eight bytes (a size, `end`, `int` or `bye`), then so many bytes. A
+/// frame is read whole before any of it is written, so that a command which does not read its
+/// stdin leaves no half of one behind. `dd` reads frames, as `read` is not exact on a raw
+/// terminal (bash takes 128 bytes at once). `int` is Ctrl-C, which everything but the command
+/// ignores. `bye` kills the shell, the session's leader: the kernel then hangs up on whatever is
+/// left.
+///
+/// stdout is made small where there is a `gzip`, piece by piece: the agent sends 1 KiB per
+/// millisecond at most. `e` is what nothing becomes that way: the end.
 ///
 /// The exit code goes through stdout's own pipe, behind all that the command wrote; a
 /// background process that keeps the pipe open holds nothing up. `dd` there reads the pipe
 /// empty in one go (it holds 64 KiB), so that the mark is never in two frames.
+///
+/// The start's mark tells what was found: `f`, frames may be long; `z`, stdout is made small.
 fn piped(nonce: &str) -> String {
     format!(
         r#"exec 3<&0 4>&1 2>/dev/null
 for t in stty dd base64;do command -v $t||{{ printf "\036{nonce}no$t;" >&4;exit;}};done >/dev/null
+trap '' INT
 stty raw -echo
-if dd bs=1 count=0 iflag=fullblock </dev/null;then d(){{ dd bs=$1 count=1 iflag=fullblock;}}
-else d(){{ dd bs=1 count=$1|{{ cat||cat >/dev/null;}};}};fi
-printf "\036{nonce}start;"
-{{ {{ while n=$(d 8);do case $n in [1-9]*)d $n;printf , >&4;;end*)exec >/dev/null;;*)kill -9 $$;exit;;esac;done <&3 6>&-;}}|
-{{ (exec "$@" 2>&6 3<&- 4>&- 6>&-);printf "\036{nonce}$?;";printf "\036{nonce}end;" >&6;}}|
-while x=$(dd bs=131072 count=1|base64);[ "$x" ];do echo [ $x ];done >&4 6>&-;}} 6>&1 >&4|
+if dd bs=1 count=0 iflag=fullblock </dev/null;then f=f;d(){{ dd bs=$1 count=1 iflag=fullblock;}}
+else f=;d(){{ dd bs=1 count=$1|{{ cat||cat >/dev/null;}};}};fi
+e=$(gzip -1n </dev/null|base64)
+if [ "$e" ];then f=${{f}}z;p(){{ dd bs={STDOUT_CHUNK} count=1|gzip -1n|base64;}}
+else p(){{ dd bs={STDOUT_CHUNK} count=1|base64;}};fi
+printf "\036{nonce}start$f;"
+{{ {{ while n=$(d 8);do case $n in [1-9]*)d $n;printf , >&4;;end*)exec >/dev/null;;int*)kill -2 0;printf , >&4;;*)kill -9 $$;exit;;esac;done <&3 6>&-;}}|
+{{ (trap - INT;exec "$@" 2>&6 3<&- 4>&- 6>&-);printf "\036{nonce}$?;";printf "\036{nonce}end;" >&6;}}|
+while x=$(p);[ "$x" ]&&[ "$x" != "$e" ];do echo [ $x ];done >&4 6>&-;}} 6>&1 >&4|
 while x=$(dd bs={STDERR_CHUNK} count=1|base64);[ "$x" ];do echo "<"$x">";done >&4
 "#
     )

@@ -9,12 +9,14 @@ use super::marks::{Marks, Nonce};
 use super::script::{STDERR_CHUNK, Script};
 use super::{Command, Mode};
 
-/// Largest piece of stdin, bytes.
-const CHUNK: usize = 16 << 10;
-/// Bytes of stdin sent and not yet taken by the wrapper. What lies unread fits into the
-/// terminal's buffer, so that the agent is never stuck in a write to it and goes on to take
-/// acknowledgements.
-const WINDOW: usize = 64 << 10;
+/// Largest frame of stdin, bytes; where the container's dd cannot read one whole, what a pipe
+/// holds beside it. The next one is not sent before it is taken: what lies unread fits into dd
+/// and the terminal, so that the agent is never stuck in a write to it, and takes the session's
+/// end.
+const FRAME: usize = 1 << 20;
+const SHORT_FRAME: usize = 16 << 10;
+/// Most keys at once, bytes.
+const KEYS: usize = 16 << 10;
 /// What is kept of the words a shell says instead of the hello or the start, bytes.
 const PREAMBLE: usize = 4 << 10;
 
@@ -62,9 +64,17 @@ pub struct Wrapper {
     /// Its mark is the exit code.
     stdout: Stream,
     stderr: Stream,
-    /// Sizes of the pieces of stdin that are on their way.
-    under_way: VecDeque<usize>,
+    /// Sent and not yet taken.
+    under_way: VecDeque<Frame>,
+    /// Largest frame, bytes.
+    longest: usize,
     stdin_ended: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Frame {
+    Stdin,
+    Interrupt,
 }
 
 /// A stream that ends with a mark: what follows is not the command's.
@@ -101,10 +111,11 @@ impl Wrapper {
             outputs: VecDeque::new(),
             preamble: Vec::new(),
             marks: Marks::new(&nonce),
-            frames: Frames::default(),
+            frames: Frames::new(false),
             stdout: Stream::new(&nonce),
             stderr: Stream::new(&nonce),
             under_way: VecDeque::new(),
+            longest: SHORT_FRAME,
             stdin_ended: false,
         }
     }
@@ -124,13 +135,14 @@ impl Wrapper {
         String::from_utf8_lossy(&self.preamble).trim().to_owned()
     }
 
-    /// Bytes of stdin that [`Self::stdin`] takes now: none before the start, while too much is
+    /// Bytes of stdin that [`Self::stdin`] takes now: none before the start, while others are
     /// under way, and after the end.
     pub fn stdin_capacity(&self) -> usize {
         match self.mode {
             _ if self.phase != Phase::Running || self.stdin_ended => 0,
-            Mode::Terminal => CHUNK,
-            Mode::Piped => CHUNK.min(WINDOW - self.under_way.iter().sum::<usize>().min(WINDOW)),
+            Mode::Terminal => KEYS,
+            Mode::Piped if self.under_way.contains(&Frame::Stdin) => 0,
+            Mode::Piped => self.longest,
         }
     }
 
@@ -142,7 +154,7 @@ impl Wrapper {
         if self.mode == Mode::Terminal {
             return self.outputs.push_back(Output::Send(bytes));
         }
-        self.under_way.push_back(bytes.len());
+        self.under_way.push_back(Frame::Stdin);
         let mut frame = BytesMut::from(format!("{:<8}", bytes.len()).as_bytes());
         frame.extend_from_slice(&bytes);
         self.outputs.push_back(Output::Send(frame.freeze()));
@@ -155,6 +167,27 @@ impl Wrapper {
         }
         let end = if self.mode == Mode::Terminal { &b"\x04"[..] } else { b"end     " };
         self.outputs.push_back(Output::Send(Bytes::from_static(end)));
+    }
+
+    /// Interrupts the command, as Ctrl-C at its terminal would; `false`: it does not run.
+    pub fn interrupt(&mut self) -> bool {
+        if self.phase != Phase::Running {
+            return false;
+        }
+        self.outputs.push_back(Output::Send(Bytes::from_static(match self.mode {
+            Mode::Terminal => b"\x03",
+            Mode::Piped => {
+                self.under_way.push_back(Frame::Interrupt);
+                b"int     "
+            }
+        })));
+        true
+    }
+
+    /// Whether an interrupt is still on its way: behind stdin that the command does not read, it
+    /// stays there.
+    pub fn is_interrupting(&self) -> bool {
+        self.under_way.contains(&Frame::Interrupt)
     }
 
     /// The session's output goes on with `bytes`.
@@ -191,13 +224,14 @@ impl Wrapper {
                 self.preamble.clear();
                 self.outputs.push_back(Output::Send(std::mem::take(&mut self.script.input).into()));
             }
-            (Phase::Starting, "start") => {
-                self.phase = Phase::Running;
-                self.preamble.clear();
-                self.outputs.push_back(Output::Started);
-            }
             (Phase::Starting, text) => {
-                if let Some(tool) = text.strip_prefix("no") {
+                if let Some(found) = text.strip_prefix("start") {
+                    self.phase = Phase::Running;
+                    self.preamble.clear();
+                    self.frames = Frames::new(found.contains('z'));
+                    self.longest = if found.contains('f') { FRAME } else { SHORT_FRAME };
+                    self.outputs.push_back(Output::Started);
+                } else if let Some(tool) = text.strip_prefix("no") {
                     self.phase = Phase::Over;
                     self.outputs.push_back(Output::Missing(tool.to_owned()));
                 }

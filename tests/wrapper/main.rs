@@ -112,7 +112,8 @@ fn stdin_of_any_size_and_bytes_passes_through_and_ends() {
             noise(1023),
             noise(1024),
             noise(1025),
-            noise(700_001),
+            b"text ".repeat(100_000),
+            noise(3_000_001),
         ] {
             let outcome = piped_in(&shell, &argv(&["cat"]), &stdin);
             assert!(outcome.stdout == stdin, "{shell:?} {} of {}", outcome.stdout.len(), stdin.len());
@@ -197,6 +198,21 @@ fn the_keys_signals_reach_the_command_and_not_the_wrapper() {
 }
 
 #[test]
+fn an_interrupt_reaches_the_command_behind_pipes() {
+    for shell in shells() {
+        let interrupted = |script: &str| {
+            let wrapper = wrapper(&argv(&["sh", "-c", script]), Mode::Piped);
+            Session::start(wrapper, &shell, None).interrupt_after("ready")
+        };
+        assert_eq!(interrupted("echo ready; exec sleep 60").code, Some(130), "{shell:?}");
+        // All of a pipeline, as at a terminal; and who wants can go on.
+        assert_eq!(interrupted("echo ready; sleep 60 | sleep 60").code, Some(130), "{shell:?}");
+        let outcome = interrupted("trap 'echo cleaning up; exit 3' INT; echo ready; sleep 60 & wait");
+        assert_eq!((outcome.code, &outcome.stdout[..]), (Some(3), &b"ready\ncleaning up\n"[..]), "{shell:?}");
+    }
+}
+
+#[test]
 fn a_shell_is_interactive_and_its_exit_code_ours() {
     let outcome = Session::start(wrapper(&Command::Shell, Mode::Terminal), &["/bin/sh"], None)
         .run(b"echo $((6*7))\nexit 9\n");
@@ -218,14 +234,16 @@ fn busybox_alone_will_do() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    for tool in ["sh", "stty", "dd", "base64", "cat", "printf"] {
-        std::os::unix::fs::symlink(busybox, folder.path().join(tool)).unwrap();
+    let mut stdin = noise(300_000);
+    stdin.resize(600_000, b'x');
+    for tools in [&["sh", "stty", "dd", "base64", "cat", "printf"][..], &["gzip"]] {
+        for tool in tools {
+            std::os::unix::fs::symlink(busybox, folder.path().join(tool)).unwrap();
+        }
+        let wrapper = wrapper(&argv(&["cat"]), Mode::Piped);
+        let outcome = Session::start(wrapper, &[busybox, "sh"], folder.path().to_str()).run(&stdin);
+        assert!(outcome.stdout == stdin && outcome.code == Some(0));
     }
-    let path = folder.path().to_str();
-    let stdin = noise(300_000);
-    let session = Session::start(wrapper(&argv(&["cat"]), Mode::Piped), &[busybox, "sh"], path);
-    let outcome = session.run(&stdin);
-    assert!(outcome.stdout == stdin && outcome.code == Some(0));
 }
 
 #[test]

@@ -71,7 +71,29 @@ impl Session {
     }
 
     /// The same, but nothing is fed until stdout has shown `sign`.
-    pub(crate) fn run_after(mut self, sign: &str, mut stdin: &[u8]) -> Outcome {
+    pub(crate) fn run_after(self, sign: &str, mut stdin: &[u8]) -> Outcome {
+        self.act_after(sign, |wrapper| {
+            let capacity = wrapper.stdin_capacity();
+            let (now, later) = stdin.split_at(stdin.len().min(capacity));
+            match capacity {
+                0 => {}
+                _ if now.is_empty() => wrapper.end_stdin(),
+                _ => wrapper.stdin(bytes::Bytes::copy_from_slice(now)),
+            }
+            stdin = later;
+            capacity > 0
+        })
+    }
+
+    /// Interrupts the command once stdout has shown `sign`, and runs to its exit.
+    pub(crate) fn interrupt_after(self, sign: &str) -> Outcome {
+        let mut done = false;
+        self.act_after(sign, |wrapper| !std::mem::replace(&mut done, true) && wrapper.interrupt())
+    }
+
+    /// Runs to the command's exit; `act` does what it likes once stdout has shown `sign`, until
+    /// it answers that it did nothing, and again after all that arrives.
+    fn act_after(mut self, sign: &str, mut act: impl FnMut(&mut Wrapper) -> bool) -> Outcome {
         let mut outcome = Outcome::default();
         loop {
             while let Some(output) = self.wrapper.poll_output() {
@@ -88,16 +110,8 @@ impl Session {
                     trouble => outcome.trouble = Some(trouble),
                 }
             }
-            let capacity = self.wrapper.stdin_capacity();
             let shown = sign.is_empty() || String::from_utf8_lossy(&outcome.stdout).contains(sign);
-            if capacity > 0 && shown {
-                let (now, later) = stdin.split_at(stdin.len().min(capacity));
-                if now.is_empty() {
-                    self.wrapper.end_stdin();
-                } else {
-                    self.wrapper.stdin(bytes::Bytes::copy_from_slice(now));
-                    stdin = later;
-                }
+            if shown && act(&mut self.wrapper) {
                 continue;
             }
             match self.output.recv_timeout(Duration::from_secs(20)) {

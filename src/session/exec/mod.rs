@@ -4,6 +4,7 @@
 //! for that, the command itself, with what is lost that way said. [`run::Run`] carries the
 //! bytes, [`vigil`] makes something of silence, [`stdio`] holds the local ends.
 
+mod lines;
 mod run;
 mod stdio;
 mod trouble;
@@ -61,6 +62,12 @@ pub enum Notice {
     Resumed(Duration),
     /// The task is about to be stopped.
     Leaving,
+    /// Ctrl-C was passed on, and the command goes on. `waits`: it is behind stdin that the command
+    /// does not read.
+    Interrupted {
+        /// Whether it has not arrived.
+        waits: bool,
+    },
     /// ECS ends the session in two minutes unless something is typed.
     Idle,
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -14,6 +14,7 @@ use crate::session::terminal::{Escape, HELP, Key, Raw, Resizes, Signals, size};
 use crate::session::{Event, Session, SessionError};
 use crate::ssm::channel::Stream;
 
+use super::lines::Lines;
 use super::stdio::{self, Local, Writer};
 use super::vigil::{Due, Idle, Vigil};
 use super::{ExecError, Notice, Outcome, Setting};
@@ -26,30 +27,23 @@ const CLOSING: Duration = Duration::from_secs(2);
 const BREAK: Duration = Duration::from_secs(2);
 /// Keys that may wait for the network, bytes: with less, `~.` would not be seen behind them.
 const KEYS: usize = 1 << 20;
+/// stdin that may wait for the wrapper, bytes: its largest frame.
+const STDIN: usize = 1 << 20;
+/// How long a command may go on after Ctrl-C without a word about it.
+const INTERRUPT: Duration = Duration::from_secs(1);
+/// The signal of Ctrl-C.
+const SIGINT: u8 = 2;
 /// The size of no terminal, for commands that insist.
 const NO_TERMINAL: (u32, u32) = (80, 24);
 
-/// Takes back what a terminal does to the ends of lines, CR LF for LF.
-#[derive(Default)]
-struct Lines {
-    /// A CR that may belong to one.
-    held: bool,
-}
-
-impl Lines {
-    fn feed(&mut self, bytes: &[u8]) -> Bytes {
-        let mut out = Vec::with_capacity(bytes.len() + 1);
-        for &byte in bytes {
-            if std::mem::take(&mut self.held) && byte != b'\n' {
-                out.push(b'\r');
-            }
-            match byte {
-                b'\r' => self.held = true,
-                byte => out.push(byte),
-            }
-        }
-        out.into()
-    }
+/// What became of Ctrl-C.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Interrupt {
+    None,
+    /// It was passed on to the command then.
+    Passed(Instant),
+    /// And the command goes on, which was said.
+    Told,
 }
 
 /// One session with one command.
@@ -77,6 +71,7 @@ pub(super) struct Run<'a, C> {
     started: bool,
     since: Instant,
     lost: Option<String>,
+    interrupt: Interrupt,
     exited: Option<u8>,
     /// Nothing more comes.
     over: bool,
@@ -117,6 +112,7 @@ impl<'a, C: Cloud> Run<'a, C> {
             started: false,
             since: now,
             lost: None,
+            interrupt: Interrupt::None,
             exited: None,
             over: false,
             closed: false,
@@ -169,7 +165,9 @@ impl<'a, C: Cloud> Run<'a, C> {
             self.session.hold(!self.backlog.is_empty());
             tokio::select! {
                 biased;
-                signal = signals.next() => return Ok(Outcome::Signal(signal)),
+                signal = signals.next() => if signal != SIGINT || !self.interrupt() {
+                    return Ok(Outcome::Signal(signal));
+                },
                 () = resizes.next(), if self.setting.mode == Mode::Terminal => self.resized(),
                 fate = self.vigil.news() => self.fate(fate)?,
                 read = self.writer.take(&mut self.backlog), if !self.backlog.is_empty() => if !read {
@@ -191,11 +189,8 @@ impl<'a, C: Cloud> Run<'a, C> {
         self.follow()?;
         match &mut self.wrapper {
             Some(wrapper) => {
-                while let Some(front) = self.input.front_mut().filter(|_| wrapper.stdin_capacity() > 0) {
-                    wrapper.stdin(front.split_to(front.len().min(wrapper.stdin_capacity())));
-                    if front.is_empty() {
-                        self.input.pop_front();
-                    }
+                while wrapper.stdin_capacity() > 0 && !self.input.is_empty() {
+                    wrapper.stdin(gather(&mut self.input, wrapper.stdin_capacity()));
                 }
                 if self.input_ended && self.input.is_empty() {
                     wrapper.end_stdin();
@@ -225,13 +220,30 @@ impl<'a, C: Cloud> Run<'a, C> {
     }
 
     fn wants_input(&self) -> bool {
-        let waiting: usize = self.input.iter().chain(&self.unsent).map(Bytes::len).sum();
+        let sum = |pieces: &VecDeque<Bytes>| pieces.iter().map(Bytes::len).sum::<usize>();
         match (&self.wrapper, self.setting.mode) {
             _ if self.stdin.is_none() || self.exited.is_some() => false,
             // Keys are looked at even if they cannot be sent: `~.` may be among them.
-            (_, Mode::Terminal) => waiting < KEYS,
-            (Some(wrapper), Mode::Piped) => waiting == 0 && wrapper.stdin_capacity() > 0,
+            (_, Mode::Terminal) => sum(&self.input) + sum(&self.unsent) < KEYS,
+            (Some(_), Mode::Piped) => sum(&self.input) < STDIN,
             (None, Mode::Piped) => false,
+        }
+    }
+
+    /// Ctrl-C, and the keys are not the command's: it is passed on. `false`: it is for us, as
+    /// there is nothing to pass it on to, no way there, or it is the second one.
+    fn interrupt(&mut self) -> bool {
+        let reachable = self.started && self.exited.is_none() && self.session.lost_since().is_none();
+        if self.raw.is_some() || self.interrupt != Interrupt::None || !reachable {
+            return false;
+        }
+        self.interrupt = Interrupt::Passed(Instant::now());
+        match &mut self.wrapper {
+            Some(wrapper) => wrapper.interrupt(),
+            None => {
+                self.unsent.push_back(Bytes::from_static(b"\x03"));
+                true
+            }
         }
     }
 
@@ -377,6 +389,13 @@ impl<'a, C: Cloud> Run<'a, C> {
 
     fn tick(&mut self) -> Result<(), ExecError> {
         let now = Instant::now();
+        if let Interrupt::Passed(at) = self.interrupt
+            && now.saturating_duration_since(at) >= INTERRUPT
+        {
+            self.interrupt = Interrupt::Told;
+            let waits = self.wrapper.as_ref().is_some_and(Wrapper::is_interrupting);
+            self.report(Notice::Interrupted { waits });
+        }
         let lost = self.session.lost_since();
         if lost.is_some_and(|since| now.saturating_duration_since(since) >= BREAK)
             && let Some(why) = self.lost.take()
@@ -405,6 +424,18 @@ impl<'a, C: Cloud> Run<'a, C> {
     fn report(&self, notice: Notice) {
         (self.setting.report)(notice, self.raw.is_some());
     }
+}
+
+/// The first bytes of `pieces`, at most `limit`.
+fn gather(pieces: &mut VecDeque<Bytes>, limit: usize) -> Bytes {
+    let mut all = BytesMut::new();
+    while let Some(front) = pieces.front_mut().filter(|_| all.len() < limit) {
+        all.extend_from_slice(&front.split_to(front.len().min(limit - all.len())));
+        if front.is_empty() {
+            pieces.pop_front();
+        }
+    }
+    all.freeze()
 }
 
 async fn read(stdin: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Bytes> {
