@@ -278,7 +278,8 @@ fn a_shell_on_a_terminal_behaves() {
     // The new size travels in front of these keys.
     terminal.type_keys("while ! stty size | grep '37 10''1'; do sleep 0.1; done\r");
     terminal.wait_for("37 101");
-    terminal.type_keys("echo slee''ping; sleep 600\r");
+    // It says so once the keys' signals are its own.
+    terminal.type_keys("sh -c \"echo slee''ping; exec sleep 600\"\r");
     terminal.wait_for("sleeping");
     terminal.type_keys("\x03");
     terminal.wait_for("# ");
