@@ -1,4 +1,21 @@
 # Completion of ecsx for bash. What it knows it asks `ecsx __complete`.
+
+# Sets `plain` to the word $1 without its quotes, and `mark` to the quote that is still open.
+# Nothing is expanded: nobody wants a command to run at TAB.
+_ecsx_unquote() {
+    local rest=$1 letter
+    plain='' mark=''
+    while [[ $rest ]]; do
+        letter=${rest:0:1} rest=${rest:1}
+        case $mark$letter in
+        "''" | '""') mark='' ;;
+        \' | \") mark=$letter ;;
+        \\ | '"\') plain+=${rest:0:1} rest=${rest:1} ;;
+        *) plain+=$letter ;;
+        esac
+    done
+}
+
 _ecsx() {
     local words=() word rest=$COMP_LINE
     # bash splits words at : and = as well: put them together again, as they were typed.
@@ -11,10 +28,21 @@ _ecsx() {
         rest=${rest#"${rest%%[![:space:]]*}"}
         rest=${rest#"$word"}
     done
-    local current=${words[${#words[@]}-1]} option= kept= breaks=${COMP_WORDBREAKS//[^:=]/}
-    [[ $current == -*=* ]] && option=${current%%=*}=
-    # What bash is about to replace begins after the last : or =.
-    [[ $breaks ]] && kept=${current%"${current##*[$breaks]}"}
+    local typed=${words[${#words[@]}-1]} asked=() plain mark kept='' breaks=${COMP_WORDBREAKS//[^:=]/}
+    for word in "${words[@]:1}"; do
+        _ecsx_unquote "$word"
+        asked+=("$plain")
+    done
+    local option='' open=$mark
+    [[ $plain == -*=* ]] && option=${plain%%=*}=
+    # What bash is about to replace begins after an open quote, else after the last : or =.
+    if [[ $open ]]; then
+        _ecsx_unquote "${typed%"$open"*}"
+        kept=$plain
+    elif [[ $breaks ]]; then
+        _ecsx_unquote "${typed%"${typed##*[$breaks]}"}"
+        kept=$plain
+    fi
 
     local line value directive=0
     COMPREPLY=()
@@ -25,10 +53,17 @@ _ecsx() {
         fi
         value=$option${line%%$'\t'*}
         value=${value#"$kept"}
+        [[ $value ]] || continue
+        # bash puts it on the line as it is: quote it, or it could say more than one word.
+        if [[ ! $open ]]; then
+            printf -v value %q "$value"
+        elif [[ $value == *[\'\"\\\$\`\!]* ]]; then
+            continue
+        fi
         # The second TAB only lists: there is room for the help.
         [[ $COMP_TYPE -eq 63 && $line == *$'\t'* ]] && value+="  (${line#*$'\t'})"
-        [[ $value ]] && COMPREPLY+=("$value")
-    done <<<"$(command ecsx __complete "${words[@]:1}" 2>/dev/null)"
+        COMPREPLY+=("$value")
+    done <<<"$(command ecsx __complete "${asked[@]}" 2>/dev/null)"
 
     if ((directive & 2)); then compopt -o nospace; fi
     if ((directive & 32)); then compopt -o nosort; fi

@@ -3,7 +3,14 @@ function __ecsx_complete
     set -l words (commandline -opc)
     set -e words[1]
     set -l current (commandline -ct)
-    set -l option (string match -r -- '^-[^=]*=' $current)
+    # A word in quotes, perhaps open ones, is asked for without them.
+    for quote in '' \' \"
+        if set -l plain (string unescape -- "$current$quote")
+            set current $plain
+            break
+        end
+    end
+    set -l option (string match -r -- '^-[^=]*=' "$current")
     set -l directive 0
     set -l found no
     for line in (command ecsx __complete $words "$current" 2>/dev/null)

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use support::shell::{PROMPT, Shell};
 use support::suite::{Suite, said};
 
-/// A plugin that describes itself and completes: `--planet`, its values, and values with colons.
+/// A plugin that describes itself and completes: `--planet`, its values, values with colons, and
+/// values that mean something to a shell.
 const STARS: &str = r#"#!/bin/sh
 case $1 in
 __ecsx)
@@ -23,8 +24,9 @@ __complete)
     case $before,$last in
     --planet,*|*,--planet=*) printf 'mars\tred\nmercury\tquick\nvenus\n';;
     --at,*) printf 'urn:a:one\nurn:a:two\n';;
+    --odd,*) printf 'prod east\nx;touch PWNED\n$(touch PWNED)\nit'"'"'s "`touch PWNED`"\n';;
     *) printf -- '--planet\tWhich\n--at\tWhere\n';;
-    esac | grep -e "^${last#--planet=}"
+    esac | grep -e "^$(printf %s "${last#--planet=}" | sed 's/[$]/[$]/')"
     echo :4
     exit;;
 esac
@@ -199,6 +201,18 @@ fn does_it_all(suite: &Suite, mut shell: Shell) {
     shell.complete("ecsx stars --at urn:a:t\t", "<ecsx><stars><--at><urn:a:two>");
     shell.complete("ecsx --cluster a sta\t--planet v\t", "<ecsx><--cluster><a><stars><--planet><venus>");
     shell.complete("ecsx --clus\ta plug\tinsp\tst\t", "<ecsx><--cluster><a><plugin><inspect><stars>");
+    // A value is one word, whatever it says, and what was quoted is asked for without the quotes.
+    shell.complete("ecsx stars --odd pr\t--planet v\t", "<ecsx><stars><--odd><prod east><--planet><venus>");
+    shell.complete("ecsx stars --odd x\t", "<ecsx><stars><--odd><x;touch PWNED>");
+    shell.complete("ecsx stars --odd \\$\t", "<ecsx><stars><--odd><$(touch PWNED)>");
+    shell.complete("ecsx stars --odd it\t", "<ecsx><stars><--odd><it's \"`touch PWNED`\">");
+    shell.complete("ecsx stars --odd 'pro\t", "<ecsx><stars><--odd><prod east>");
+    shell.complete(
+        "ecsx --cluster 'a b' stars --planet v\t",
+        "<ecsx><--cluster><a b><stars><--planet><venus>",
+    );
+    assert!(fs::read_to_string(suite.path("asked")).unwrap().contains("a b|__complete --planet v\n"));
+    assert!(!suite.path("empty/PWNED").exists());
     shell.complete("ecsx hangs \t", "<ecsx><hangs>");
     gone(suite);
     shell.terminal.type_keys("ecsx stars --planet m\t\t");

@@ -107,6 +107,16 @@ fn what_the_project_says_needs_no_network() {
 }
 
 #[test]
+fn what_a_project_says_is_offered_only_if_it_can_be_a_name() {
+    let desk = Desk::new();
+    desk.sandbox.faults(json!({"api": {"ListServices": {"code": "AccessDeniedException", "count": 100}}}));
+    for (said, offered) in [("x;touch PWNED", &[][..]), ("-x y", &[]), ("web_1-a", &["web_1-a"])] {
+        desk.project("ecspresso.yml", &format!("region: us-east-1\ncluster: demo\nservice: '{said}'\n"));
+        assert_eq!(desk.tab(&["target", "--service", ""]), offered, "{said}");
+    }
+}
+
+#[test]
 fn the_second_tab_asks_nobody_and_the_cache_is_nobody_else_s() {
     let desk = Desk::new();
     let line = ["target", "--cluster", "demo", "--service", ""];

@@ -129,13 +129,14 @@ impl Question {
 
     /// What the project's files know of it.
     fn known(&self, kind: Kind) -> Vec<Candidate> {
-        let of_project = |name: &String| Candidate::new(name.as_str(), "of this project");
-        match kind {
-            Kind::Clusters => self.project.cluster.iter().map(of_project).collect(),
-            Kind::Services => self.project.service.iter().map(of_project).collect(),
+        let names: Vec<&String> = match kind {
+            Kind::Clusters => self.project.cluster.iter().collect(),
+            Kind::Services => self.project.service.iter().collect(),
             Kind::Tasks => Vec::new(),
-            Kind::Containers => self.project.containers.iter().map(of_project).collect(),
-        }
+            Kind::Containers => self.project.containers.iter().collect(),
+        };
+        let names = names.into_iter().filter(|name| is_name(name));
+        names.map(|name| Candidate::new(name.as_str(), "of this project")).collect()
     }
 
     fn answer(&self, kind: Kind) -> Vec<Candidate> {
@@ -247,6 +248,12 @@ impl Question {
         tasks.sort_by_key(|task| std::cmp::Reverse(task.started_at));
         Ok(tasks)
     }
+}
+
+/// Whether this can be the name or the ARN of anything in ECS. A file may say what it likes; what
+/// is no name is not put onto a command line.
+fn is_name(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || "-_:/".contains(c))
 }
 
 /// Short ids: an ARN's colons split words in bash.
