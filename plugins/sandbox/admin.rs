@@ -11,6 +11,7 @@
 //! | `POST key/expire` | the key is refused as expired; answers the one that is taken from now on |
 //! | `POST tasks/ID/kill` | the task stops, silently for its sessions |
 //! | `POST tasks/ID/health` | `{"status": "UNHEALTHY"}`: what its health checks say from now on |
+//! | `POST tasks/ID/stop_agents` | its ECS Exec agents stop, silently; the task runs on |
 //! | `POST services/CLUSTER/NAME/deploy` | `{"after_ms": 2000}`: new tasks now, the old ones stop then |
 //! | `POST sessions/ID/ACTION` | ID may be `last` or `all`; see [`act`] |
 
@@ -79,6 +80,11 @@ fn route(sandbox: &Arc<Sandbox>, method: &str, parts: &[&str], body: Value) -> R
         ("POST", ["tasks", task, "kill"]) => {
             let reason = body["reason"].as_str().unwrap_or("Essential container in task exited");
             if !sandbox.kill_task(task, reason) {
+                return Err(format!("there is no task {task}"));
+            }
+        }
+        ("POST", ["tasks", task, "stop_agents"]) => {
+            if !sandbox.stop_agents(task) {
                 return Err(format!("there is no task {task}"));
             }
         }

@@ -34,6 +34,12 @@ pub(crate) struct Faults {
     pub(crate) resume_stream_url: Option<String>,
     /// Start no agent: sessions open and nothing is ever heard.
     pub(crate) no_agent: bool,
+    /// The same for sessions beyond so many in one container, as ECS has it: two.
+    pub(crate) session_limit: Option<usize>,
+    /// Close WebSockets with 1008 after their open message, as if the token were wrong.
+    pub(crate) refuse_token: bool,
+    /// Agents that dial wait until this is over.
+    pub(crate) hold_dials: bool,
     /// What the agent says it is; old ones also behave so.
     pub(crate) agent_version: String,
     /// The agent sleeps 1 ms after each message, as the real one does.
@@ -57,6 +63,9 @@ impl Default for Faults {
             stream_url: None,
             resume_stream_url: None,
             no_agent: false,
+            session_limit: None,
+            refuse_token: false,
+            hold_dials: false,
             agent_version: "3.3.3572.0".to_owned(),
             pace: false,
             resend_front_only: false,

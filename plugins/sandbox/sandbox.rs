@@ -128,9 +128,14 @@ impl Sandbox {
         let (to_agent, agent_receives) = mpsc::channel(QUEUE);
         let (agent_sends, from_agent) = mpsc::channel(QUEUE);
         let place = (task.id.clone(), container.name.clone());
+        let others = self.sessions().values().filter(|it| it.target == target && !it.is_over()).count();
         let session =
             Session::new(self.sessions().len(), id.clone(), target, place, document, to_agent, from_agent);
-        if let (false, Some(sandbox)) = (self.faults().no_agent, self.itself.upgrade()) {
+        let none = {
+            let faults = self.faults();
+            faults.no_agent || faults.session_limit.is_some_and(|limit| others >= limit)
+        };
+        if let (false, Some(sandbox)) = (none, self.itself.upgrade()) {
             let agent = agent::run(sandbox, session.clone(), agent_receives, agent_sends);
             session.set_agent(tokio::spawn(agent).abort_handle());
         }
@@ -185,10 +190,21 @@ impl Sandbox {
     /// Stops a task as ECS would, and its agents with it: no channel_closed is sent.
     pub(crate) fn kill_task(&self, task: &str, reason: &str) -> bool {
         let found = self.world().stop(task, reason);
+        self.kill_agents(task);
+        found
+    }
+
+    /// Stops a task's agents, and leaves the task running.
+    pub(crate) fn stop_agents(&self, task: &str) -> bool {
+        let found = self.world().stop_agents(task);
+        self.kill_agents(task);
+        found
+    }
+
+    fn kill_agents(&self, task: &str) {
         for session in self.sessions().values().filter(|session| session.task == task) {
             session.kill_agent();
         }
-        found
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::net::{TcpStream, lookup_host};
@@ -33,16 +34,20 @@ pub(super) enum Destination<'a> {
     /// A port of the container itself, looked up for each connection.
     Container(&'a Sandbox, u16),
     /// A remote host's addresses, looked up once.
-    Remote(Vec<SocketAddr>),
+    Remote(&'a Sandbox, Vec<SocketAddr>),
 }
 
 impl Destination<'_> {
     /// Opens a connection; the error is that of the first address.
     pub(super) async fn dial(&self, link: &crate::session::Session) -> io::Result<TcpStream> {
         count(&link.counters.dials, 1);
+        let (Self::Container(sandbox, _) | Self::Remote(sandbox, _)) = self;
+        while sandbox.faults().hold_dials {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let looked_up;
         let addresses = match self {
-            Self::Remote(addresses) => addresses,
+            Self::Remote(_, addresses) => addresses,
             Self::Container(sandbox, port) => {
                 looked_up = resolve(sandbox, "localhost", *port).await?;
                 &looked_up
@@ -81,7 +86,7 @@ pub(super) async fn serve(
     let destination = match host {
         None => Destination::Container(sandbox, port),
         Some(host) => match remote(sandbox, agent, host, port).await {
-            Ok(addresses) => Destination::Remote(addresses),
+            Ok(addresses) => Destination::Remote(sandbox, addresses),
             Err(reason) => return End::Failed(format!("----------ERROR-------\n{reason}")),
         },
     };

@@ -107,7 +107,7 @@ pub(crate) fn upgrade(
 async fn connection(sandbox: &Sandbox, session: &Session, mut socket: Socket) {
     let opened = tokio::time::timeout(OPEN_TIMEOUT, open_message(&mut socket)).await;
     let token = opened.ok().flatten();
-    if !token.is_some_and(|token| session.accepts(&token)) {
+    if sandbox.faults().refuse_token || !token.is_some_and(|token| session.accepts(&token)) {
         return finish(socket, End::Close(1008, "invalid token".to_owned())).await;
     }
     let mut orders = session.connect();

@@ -199,8 +199,18 @@ impl World {
 
     /// Stops a task, as ECS would say it. `false` if there is none.
     pub(crate) fn stop(&mut self, task: &str, reason: &str) -> bool {
+        if !self.stop_agents(task) {
+            return false;
+        }
+        if let Some(task) = self.task_mut(task) {
+            task.stopped.get_or_insert_with(|| (SystemTime::now(), reason.to_owned()));
+        }
+        true
+    }
+
+    /// Stops a task's ECS Exec agents; the task runs on. `false` if there is none.
+    pub(crate) fn stop_agents(&mut self, task: &str) -> bool {
         let Some(task) = self.task_mut(task) else { return false };
-        task.stopped.get_or_insert_with(|| (SystemTime::now(), reason.to_owned()));
         for container in &mut task.containers {
             "STOPPED".clone_into(&mut container.exec_agent);
         }
