@@ -108,7 +108,11 @@ impl Voice {
                 self.ui.warn(&line);
                 error.hints().iter().for_each(|hint| self.ui.status(&format!("hint: {hint}")));
             }
-            Status::OldAgent(_) | Status::Refused { .. } | Status::Stalled { .. } | Status::GaveUp { .. } => {
+            Status::OldAgent(_)
+            | Status::Refused { .. }
+            | Status::Stalled { .. }
+            | Status::Unanswered { .. }
+            | Status::GaveUp { .. } => {
                 self.ui.warn(&line);
             }
             Status::Ended { reset, .. } if *reset > 0 => self.ui.warn(&line),
@@ -192,6 +196,10 @@ fn event(status: &Status, remote: &Destination, addresses: &[SocketAddr]) -> Val
         Status::Stalled { peer, backlog } => {
             put("peer", json!(peer.map(|peer| peer.to_string())));
             put("bytes", json!(backlog));
+        }
+        Status::Unanswered { peer, after } => {
+            put("peer", json!(peer.to_string()));
+            put("after_seconds", json!(after.as_secs_f64()));
         }
         Status::GaveUp { connections } => put("connections", json!(connections)),
         Status::OldAgent(advice) => put("advice", json!(advice)),

@@ -86,6 +86,9 @@ pub enum SessionError {
         /// Host and port.
         host: String,
     },
+    /// An agent without multiplexing may still have bytes of a connection that is gone.
+    #[error("the network was lost during a connection, and late bytes of it could reach the next one")]
+    Mixed,
     /// No task to go to.
     #[error(transparent)]
     NoTarget(#[from] Refusal),
@@ -116,6 +119,9 @@ impl Explain for SessionError {
                 "the caller needs ssmmessages:OpenDataChannel on its own sessions, and a correct clock"
             }
             Self::Refused { .. } => "something between here and AWS may not let WebSockets through",
+            Self::Closed(_) if self.is_the_agents() => {
+                "it is the task that looks the host up and connects: check the name, and what it may reach"
+            }
             Self::Silent { .. } => {
                 "ECS allows two sessions per container at a time: end others, or look for a full /tmp or a stopped agent in the task"
             }
@@ -125,7 +131,15 @@ impl Explain for SessionError {
     }
 }
 
+/// What agents head the reason with when their own work failed.
+const AGENTS_HEADING: &str = "----------ERROR-------";
+
 impl SessionError {
+    /// Whether the agent itself ended the session because it cannot do what it is for.
+    pub(super) fn is_the_agents(&self) -> bool {
+        matches!(self, Self::Closed(text) if text.trim_start().starts_with(AGENTS_HEADING))
+    }
+
     /// Whether this session cannot be resumed, whoever asks however often; a new one may do.
     pub(super) fn forbids_resuming(&self) -> bool {
         match self {
@@ -155,8 +169,33 @@ fn excerpt(body: &str) -> String {
 }
 
 fn closed(text: &str) -> String {
-    match text.trim() {
-        "" => "the service closed the session".into(),
-        text => format!("the service closed the session: {text}"),
+    let text = text.trim();
+    let (who, why) = match text.strip_prefix(AGENTS_HEADING) {
+        Some(why) => ("agent", why),
+        None => ("service", text),
+    };
+    // Remote text, of any length: it shall not look like lines of ours.
+    let clean: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
+    match clean.split_whitespace().collect::<Vec<_>>().join(" ") {
+        clean if clean.is_empty() => format!("the {who} closed the session"),
+        clean => format!("the {who} closed the session: {clean}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_reason_is_one_line_and_says_whose_it_is() {
+        for (text, said) in [
+            ("", "the service closed the session"),
+            ("timed out.\n", "the service closed the session: timed out."),
+            ("----------ERROR-------\nUnable to resolve", "the agent closed the session: Unable to resolve"),
+            ("x\nForwarding 1 -> 2\x1b[2J", "the service closed the session: x Forwarding 1 -> 2 [2J"),
+        ] {
+            assert_eq!(SessionError::Closed(text.into()).to_string(), said);
+        }
+        assert!(SessionError::Closed("y".repeat(1 << 20)).to_string().len() < 600);
     }
 }

@@ -5,6 +5,7 @@
 //! waits for ever, and that a server closed is never told: both only a newer agent can heal.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,9 +29,13 @@ const BATCH: usize = 4;
 const BOUND: usize = 1 << 20;
 /// What a server may say before the first client comes.
 const GREETING: usize = 64 * 1024;
-/// How long the answer may pause after the client has closed its side. The end of the server
-/// is not told, so something must end the connection, for the next one's sake.
-const QUIET: Duration = Duration::from_secs(3);
+/// How long the answer may pause after the client has closed its side: as nobody tells whether
+/// the server is done, the connection must end some time, and then with a reset.
+const QUIET: Duration = Duration::from_secs(30);
+/// The same while the next client waits.
+const QUIET_IN_LINE: Duration = Duration::from_secs(3);
+/// How long nothing of a connection must have come since the agent has let go of it.
+const SETTLED: Duration = Duration::from_millis(500);
 
 /// Serves local connections, one after the other.
 pub(super) async fn relay<C: Cloud>(
@@ -41,9 +46,14 @@ pub(super) async fn relay<C: Cloud>(
 ) -> End {
     let (up, mut inbox) = mpsc::channel(BATCH);
     let backlog = Arc::<Backlog>::default();
-    let mut basic =
-        Basic { id: 0, state: State::Free, outgoing: VecDeque::new(), greeting: Some(Vec::new()) };
-    let mut tick = interval(Duration::from_secs(1));
+    let mut basic = Basic {
+        id: 0,
+        state: State::Free,
+        outgoing: VecDeque::new(),
+        greeting: Some(Vec::new()),
+        doubtful: false,
+    };
+    let mut tick = interval(SETTLED);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut trouble = Trouble::default();
     let mut stop = line.stop();
@@ -53,6 +63,7 @@ pub(super) async fn relay<C: Cloud>(
         session.hold(holding);
         let lost = session.lost_since().is_some();
         let free = matches!(basic.state, State::Free);
+        let taken = matches!(basic.state, State::Taken(_));
         let over = tokio::select! {
             event = session.next() => match event {
                 Event::Data(_, bytes) => { basic.receive(bytes); None }
@@ -65,7 +76,8 @@ pub(super) async fn relay<C: Cloud>(
                 }
                 Event::Publication(false) => { watch.paused(session.agent_heard()); None }
                 Event::Lost(why) => {
-                    line.report(Status::Lost { why, connections: usize::from(!free) });
+                    basic.doubtful |= !free;
+                    line.report(Status::Lost { why, connections: usize::from(taken) });
                     None
                 }
                 Event::Retrying(error) => { trouble.report(error, line); None }
@@ -83,12 +95,9 @@ pub(super) async fn relay<C: Cloud>(
             }
             accepted = line.next(free && !lost), if free || lost => {
                 basic.id += 1;
-                let mut connection =
+                let connection =
                     Connection::start(basic.id, accepted.stream, accepted.peer, up.clone(), backlog.clone());
-                for bytes in basic.greeting.take().unwrap_or_default() {
-                    connection.send(bytes);
-                }
-                basic.state = State::Taken { connection, closing: None };
+                basic.serve(connection);
                 None
             }
             reason = watch.gone() => Some(SessionError::TaskGone { task: place.target.task_id.clone(), reason }),
@@ -97,14 +106,18 @@ pub(super) async fn relay<C: Cloud>(
                 watch.tick(Instant::now(), &Signs {
                     silent_since: session.unacknowledged_since().filter(|_| !lost && !holding),
                     heard: session.agent_heard(),
-                    waiting: !lost && !free,
+                    waiting: !lost && taken,
                     doubt: lost && trouble.is_not_the_network(),
                 });
-                basic.tick(session);
+                let patience = if line.is_wanted() { QUIET_IN_LINE } else { QUIET };
+                if let Some(peer) = basic.give_up(Instant::now(), patience, session.is_drained()) {
+                    line.report(Status::Unanswered { peer, after: patience });
+                }
                 None
             }
             () = stopped(&mut stop) => return End::Stopped,
         };
+        let over = over.or_else(|| basic.is_used_up().then_some(SessionError::Mixed));
         if let Some(why) = over {
             let connection = basic.end();
             let reset = usize::from(connection.is_some());
@@ -123,17 +136,28 @@ struct Basic {
     outgoing: VecDeque<Bytes>,
     /// What the server said before there was a client; `None` once there was one.
     greeting: Option<Vec<Bytes>>,
+    /// Whether bytes of the last connection may come however late.
+    doubtful: bool,
 }
 
 enum State {
     /// The next client may come.
     Free,
-    /// `closing`: since when the client sends no more and nothing came for it.
-    Taken { connection: Connection, closing: Option<Instant> },
+    Taken(Client),
     /// The client is gone; what was read from it goes out, then the flag.
     Draining,
     /// The agent was told; what it sends before it has heard belongs to nobody.
     Told,
+    /// It has heard. Since when nothing has come.
+    Settling(Instant),
+}
+
+struct Client {
+    connection: Connection,
+    /// Whether the agent has connected for this client: what comes before is another's.
+    connected: bool,
+    /// Since when it sends no more and nothing came for it.
+    closing: Option<Instant>,
 }
 
 impl Basic {
@@ -141,24 +165,34 @@ impl Basic {
         self.greeting.iter().flatten().map(Bytes::len).sum()
     }
 
+    fn serve(&mut self, mut connection: Connection) {
+        // The first time the agent connects by itself, later with the first bytes.
+        let connected = self.greeting.is_some();
+        for bytes in self.greeting.take().unwrap_or_default() {
+            connection.send(bytes);
+        }
+        self.state = State::Taken(Client { connection, connected, closing: None });
+    }
+
     fn receive(&mut self, bytes: Bytes) {
         match (&mut self.state, &mut self.greeting) {
-            (State::Taken { connection, closing }, _) => {
-                if closing.is_some() {
-                    *closing = Some(Instant::now());
+            (State::Taken(client), _) if client.connected => {
+                if client.closing.is_some() {
+                    client.closing = Some(Instant::now());
                 }
-                connection.send(bytes);
+                client.connection.send(bytes);
             }
+            (State::Settling(since), _) => *since = Instant::now(),
             (State::Free, Some(greeting)) => greeting.push(bytes),
             _ => {}
         }
     }
 
     fn take<C: Cloud>(&mut self, local: Local, session: &mut Session<C>) {
-        let State::Taken { closing, .. } = &mut self.state else { return };
+        let State::Taken(client) = &mut self.state else { return };
         match local {
             Local::Data(id, bytes) if id == self.id => self.outgoing.push_back(bytes),
-            Local::HalfClosed(id) if id == self.id => *closing = Some(Instant::now()),
+            Local::HalfClosed(id) if id == self.id => client.closing = Some(Instant::now()),
             Local::Gone(id) if id == self.id => {
                 self.state = State::Draining;
                 self.pump(session);
@@ -170,17 +204,19 @@ impl Basic {
     fn pump<C: Cloud>(&mut self, session: &mut Session<C>) {
         while let Some(mut bytes) = self.outgoing.pop_front() {
             let room = session.capacity();
-            if room < bytes.len() {
-                let rest = bytes.split_off(room);
+            let rest = (room < bytes.len()).then(|| bytes.split_off(room));
+            if let State::Taken(client) = &mut self.state {
+                client.connected |= !bytes.is_empty();
+            }
+            if !bytes.is_empty() {
+                session.write(bytes);
+            }
+            if let Some(rest) = rest {
                 self.outgoing.push_front(rest);
-                if !bytes.is_empty() {
-                    session.write(bytes);
-                }
                 return;
             }
-            session.write(bytes);
-            if let State::Taken { connection, .. } = &self.state {
-                connection.grant();
+            if let State::Taken(client) = &self.state {
+                client.connection.grant();
             }
         }
         if matches!(self.state, State::Draining) {
@@ -188,25 +224,40 @@ impl Basic {
             self.state = State::Told;
         }
         if matches!(self.state, State::Told) && session.is_drained() {
+            self.state = State::Settling(Instant::now());
+        }
+        if matches!(self.state, State::Settling(since) if since.elapsed() >= SETTLED) {
             self.state = State::Free;
         }
     }
 
-    fn tick<C: Cloud>(&mut self, session: &mut Session<C>) {
-        if let State::Taken { closing: Some(since), connection } = &self.state
-            && since.elapsed() >= QUIET
-            && connection.backlog() == 0
-        {
-            if let State::Taken { connection, .. } = std::mem::replace(&mut self.state, State::Draining) {
-                connection.finish();
-            }
-            self.pump(session);
+    /// Whether nobody may be served any more: after a loss the agent repeats what it takes for
+    /// lost, however late.
+    fn is_used_up(&self) -> bool {
+        self.doubtful && matches!(self.state, State::Settling(_) | State::Free)
+    }
+
+    /// Resets a client that has closed its side, and got nothing for longer than `patience` since
+    /// all that it sent has arrived (`drained`).
+    fn give_up(&mut self, now: Instant, patience: Duration, drained: bool) -> Option<SocketAddr> {
+        let State::Taken(Client { connection, closing: Some(since), .. }) = &mut self.state else {
+            return None;
+        };
+        if !drained || !self.outgoing.is_empty() || connection.backlog() > 0 {
+            *since = now;
         }
+        if now.saturating_duration_since(*since) < patience {
+            return None;
+        }
+        let client = self.end()?;
+        let peer = client.peer;
+        client.reset();
+        Some(peer)
     }
 
     fn end(&mut self) -> Option<Connection> {
         match std::mem::replace(&mut self.state, State::Draining) {
-            State::Taken { connection, .. } => Some(connection),
+            State::Taken(client) => Some(client.connection),
             state => {
                 self.state = state;
                 None

@@ -79,7 +79,7 @@ impl Line {
 
     /// Whether somebody waits for a session.
     pub(super) fn is_wanted(&self) -> bool {
-        !self.waiting.is_empty()
+        !(self.waiting.is_empty() && self.accepted.is_empty())
     }
 
     /// Waits until somebody wants a session.

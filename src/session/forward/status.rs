@@ -66,6 +66,14 @@ pub enum Status {
         /// Bytes that wait for it.
         backlog: usize,
     },
+    /// A client that sends no more, and to which nothing came for so long, was reset: its agent does
+    /// not tell when the remote end is done.
+    Unanswered {
+        /// The client.
+        peer: SocketAddr,
+        /// How long nothing came.
+        after: Duration,
+    },
     /// Clients that had waited too long for a session were reset.
     GaveUp {
         /// How many.
@@ -86,6 +94,7 @@ impl Status {
             Self::Retargeted(_) => "retargeted",
             Self::Refused { .. } => "refused",
             Self::Stalled { .. } => "stalled",
+            Self::Unanswered { .. } => "unanswered",
             Self::GaveUp { .. } => "gave_up",
         }
     }
@@ -133,6 +142,12 @@ impl fmt::Display for Status {
                     backlog >> 20
                 )
             }
+            Self::Unanswered { peer, after } => write!(
+                f,
+                "the client {peer} was reset: it sends no more, nothing came for {} s, and this agent does not \
+                 tell whether the remote end is done",
+                after.as_secs()
+            ),
             Self::GaveUp { connections } => {
                 write!(f, "{} reset: no session for too long", count(*connections))
             }
