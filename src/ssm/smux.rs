@@ -35,6 +35,8 @@ pub enum Event {
     /// The stream is closed in both directions; nothing written to it arrives any more.
     /// [`Client::close`] it too, to be rid of it.
     Finished(StreamId),
+    /// A stream that was closed here is closed at the remote end, too.
+    Closed(StreamId),
     /// The byte stream is broken: the session is unusable.
     Broken(&'static str),
 }
@@ -45,6 +47,7 @@ impl fmt::Debug for Event {
         match self {
             Self::Data(id, bytes) => write!(f, "Data({id}, {} bytes)", bytes.len()),
             Self::Finished(id) => write!(f, "Finished({id})"),
+            Self::Closed(id) => write!(f, "Closed({id})"),
             Self::Broken(what) => write!(f, "Broken({what})"),
         }
     }
@@ -169,15 +172,30 @@ impl Client {
     }
 
     fn finished(&mut self, id: StreamId) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
-        if stream.closing {
-            // Both ends are done with it; a FIN of ours would find nobody.
-            self.streams.remove(&id);
-        } else if !std::mem::replace(&mut stream.finished, true) {
-            stream.queue = VecDeque::new();
-            stream.queued = 0;
-            self.events.push_back(Event::Finished(id));
+        if !self.has_opened(id) {
+            return;
         }
+        let event = match self.streams.get_mut(&id) {
+            Some(stream) if stream.closing => {
+                // Both ends are done with it; a FIN of ours would find nobody.
+                self.streams.remove(&id);
+                Event::Closed(id)
+            }
+            Some(stream) if stream.finished => return,
+            Some(stream) => {
+                stream.finished = true;
+                stream.queue = VecDeque::new();
+                stream.queued = 0;
+                Event::Finished(id)
+            }
+            None => Event::Closed(id),
+        };
+        self.events.push_back(event);
+    }
+
+    /// Whether a stream of that number was ever opened here.
+    fn has_opened(&self, id: StreamId) -> bool {
+        id >= FIRST_STREAM && id % 2 == 1 && self.next_id.is_none_or(|next| id < next)
     }
 
     /// What the remote end did, in order.

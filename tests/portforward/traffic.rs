@@ -149,6 +149,39 @@ fn a_client_that_is_gone_is_gone_for_the_server_too() {
     assert_eq!(end.recv_timeout(crate::harness::PATIENCE).unwrap(), b"last words");
 }
 
+/// The flag that says so names no stream: it must not be laid at the next connection's door.
+#[test]
+fn a_refusal_whose_client_did_not_wait_for_it_blames_nobody_else() {
+    let sandbox = Sandbox::start();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    sandbox.name("localhost:1", nobody);
+    let (forward, port) = Forward::up(&sandbox, &[":1"]);
+    exchange_nothing_yet(&sandbox, port);
+    // A server that takes what it gets and says nothing: a syslog, a health check.
+    let silent = serve(|mut stream| {
+        let _ = stream.read(&mut [0; 9]);
+    });
+    sandbox.name("localhost:1", silent);
+    let mut client = connect(port);
+    client.write_all(b"log this").unwrap();
+    assert_eq!(client.read(&mut [0; 1]).unwrap(), 0, "an orderly end");
+    assert!(!forward.stderr().contains("cannot be reached"), "{}", forward.stderr());
+}
+
+/// A client that is gone before the agent has found out that its destination refuses.
+fn exchange_nothing_yet(sandbox: &Sandbox, port: u16) {
+    let number = |state: &Value, name: &str| state["sessions"][0][name].as_u64().unwrap();
+    sandbox.faults(serde_json::json!({"hold_dials": true}));
+    let client = connect(port);
+    let state = sandbox.wait_for("the dial", |state| number(state, "dials") == 1);
+    let (heard, said) = (number(&state, "frames_to_agent"), number(&state, "frames_to_client"));
+    socket2::SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(client);
+    sandbox.wait_for("its FIN", |state| number(state, "frames_to_agent") > heard);
+    sandbox.faults(serde_json::json!({}));
+    sandbox.wait_for("the flag and the FIN", |state| number(state, "frames_to_client") >= said + 2);
+}
+
 #[test]
 fn two_hundred_connections_at_once() {
     let sandbox = sandbox(&[echo()]);

@@ -246,6 +246,7 @@ impl Pair {
                     self.finished += 1;
                     self.smux.as_mut().unwrap().close(id);
                 }
+                Smux::Closed(_) => {}
                 Smux::Broken(why) => panic!("seed {}: {why}", self.seed),
             }
         }

@@ -228,7 +228,9 @@ fn what_comes_after_a_local_close_is_dropped() {
     let sent = frames(&transmit_all(&mut client, 1024));
     assert_eq!(sent.last(), Some(&(1, 3, vec![])), "FIN after what was queued");
     client.receive(Bytes::from_static(&[1, 2, 1, 0, 3, 0, 0, 0, b'x', 1, 1, 0, 0, 3, 0, 0, 0]));
-    assert!(events(&mut client).is_empty());
+    assert_eq!(events(&mut client), [Event::Closed(3)], "but that the remote end has closed it too is told");
+    client.receive(Bytes::from_static(&[1, 1, 0, 0, 5, 0, 0, 0]));
+    assert!(events(&mut client).is_empty(), "of a stream that never was");
 }
 
 #[test]
@@ -363,6 +365,7 @@ proptest! {
                     (Event::Data(id, more), Some((last, bytes, false))) if *last == id => bytes.extend_from_slice(&more),
                     (Event::Data(id, bytes), _) => said.push((id, bytes.to_vec(), false)),
                     (Event::Finished(id), _) => said.push((id, vec![], true)),
+                    (Event::Closed(_), _) => unreachable!("nothing is closed here"),
                     (Event::Broken(_), _) => unreachable!("every frame is well formed"),
                 }
             }

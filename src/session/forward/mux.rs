@@ -169,10 +169,7 @@ impl Mux {
                 }
                 smux::Event::Finished(id) => {
                     self.client.close(id);
-                    let Some(connection) = self.connections.remove(&id) else {
-                        self.failures -= usize::from(self.left.remove(&id) && self.failures > 0);
-                        continue;
-                    };
+                    let Some(connection) = self.connections.remove(&id) else { continue };
                     if connection.answered || self.failures == 0 {
                         connection.finish();
                         continue;
@@ -185,6 +182,9 @@ impl Mux {
                     if self.reached && self.connections.is_empty() && place.has_name() {
                         self.over = Some(SessionError::Stale { host: place.remote.to_string() });
                     }
+                }
+                smux::Event::Closed(id) => {
+                    self.failures -= usize::from(self.left.remove(&id) && self.failures > 0);
                 }
                 smux::Event::Broken(what) => self.over = Some(SessionError::Broken(what.to_owned())),
             }
