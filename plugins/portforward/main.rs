@@ -23,14 +23,16 @@ use ecsx::ui::{Failure, Ui};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use args::Args;
 use signals::{Signals, Word};
 use teller::{Subject, Teller};
 
-/// How long the sessions may take to end; they themselves keep to 2 s.
-const FAREWELL: Duration = Duration::from_millis(2500);
+/// How long all may take from the word to stop to the end. The sessions themselves take less.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Sessions that ECS lets into a container at a time.
+const SESSIONS: usize = 2;
 /// How long a command may take to end that has lost its port.
 const GRACE: Duration = Duration::from_secs(5);
 /// Interrupts closer than this are one keystroke.
@@ -80,6 +82,14 @@ async fn run(args: &Args, forwards: Vec<Forward>, wanted: Arc<Wanted>, ui: Ui) -
         _ = signals.next() => return Ok(exit::INTERRUPTED),
     };
 
+    if forwards.len() > SESSIONS {
+        ui.warn(&format!(
+            "{} destinations need as many sessions, and ECS lets {SESSIONS} at a time into container {}: \
+             forward the others through another task (--id) or container (--container)",
+            forwards.len(),
+            target.container
+        ));
+    }
     let subjects = forwards.iter().map(subject).collect();
     let (teller, printer) = Teller::start(ui, args.json(), subjects);
     let (stop, stopped) = watch::channel(false);
@@ -108,14 +118,15 @@ async fn run(args: &Args, forwards: Vec<Forward>, wanted: Arc<Wanted>, ui: Ui) -
     drop(up);
 
     let done = serve(args, &locals, &mut running, count, ups, &mut signals).await;
+    let deadline = Instant::now() + FAREWELL;
     let _ = stop.send(true);
     let ending = async { while running.join_next().await.is_some() {} };
     tokio::select! {
-        _ = timeout(FAREWELL, ending) => {}
+        _ = timeout_at(deadline.into(), ending) => {}
         () = impatience(&mut signals) => return Ok(exit::INTERRUPTED),
     }
     drop(running);
-    printer.finish();
+    printer.finish(deadline);
     done
 }
 

@@ -56,10 +56,11 @@ impl Teller {
 pub(crate) struct Printer(JoinHandle<()>);
 
 impl Printer {
-    /// Waits for the last lines, once nobody can tell anything any more; not for long.
-    pub(crate) fn finish(self) {
-        let start = Instant::now();
-        while !self.0.is_finished() && start.elapsed() < PATIENCE {
+    /// Waits for the last lines, once nobody can tell anything any more; not for long, and not
+    /// beyond `deadline`.
+    pub(crate) fn finish(self, deadline: Instant) {
+        let deadline = deadline.min(Instant::now() + PATIENCE);
+        while !self.0.is_finished() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(2));
         }
     }

@@ -15,8 +15,8 @@ use super::error::SessionError;
 
 /// How long one attempt to resume may take, API call included.
 const ATTEMPT: Duration = Duration::from_secs(40);
-/// How long leaving a session may take.
-pub(super) const FAREWELL: Duration = Duration::from_secs(2);
+/// How long leaving a session may take, all in all: whoever pressed Ctrl-C waits 2 s at most.
+pub(super) const FAREWELL: Duration = Duration::from_millis(1800);
 
 /// A new socket and the token to open with.
 pub(super) struct Joined {
@@ -25,10 +25,10 @@ pub(super) struct Joined {
     pub(super) stream_url: String,
 }
 
-/// ssm:TerminateSession. A failure is no news: the session may be over, or the caller not
-/// allowed to, and then the service's idle timeout ends it.
+/// ssm:TerminateSession, within [`FAREWELL`] of the caller's. A failure is no news: the session may
+/// be over, or the caller not allowed to, and then the service's idle timeout ends it.
 pub(super) async fn terminate<C: Cloud>(cloud: &C, id: &str) {
-    let _ = timeout(FAREWELL, cloud.terminate_session(id)).await;
+    let _ = cloud.terminate_session(id).await;
 }
 
 /// Dials.

@@ -407,7 +407,7 @@ impl<C: Cloud> Session<C> {
     }
 
     /// Ends the session: tells the agent by flag where it understands one, then the service, and
-    /// closes the socket. Takes 2 s at most, whatever the network does.
+    /// closes the socket. Takes less than 2 s, whatever the network does.
     pub async fn leave(mut self, flag: bool) {
         let goodbye = async {
             if flag && matches!(self.contact, Contact::Up(_)) {

@@ -94,6 +94,101 @@ fn a_session_that_is_just_being_opened_is_not_left_behind() {
     assert_eq!(sandbox.calls("TerminateSession"), 1);
 }
 
+/// However long StartSession takes: what it may still open is waited for, but not for ever.
+#[test]
+#[cfg(unix)]
+fn a_word_to_stop_is_obeyed_while_aws_takes_its_time() {
+    for (delay, terminated) in [(1000, 1), (600_000, 0)] {
+        let sandbox = sandbox();
+        sandbox.faults(json!({"api": {"StartSession": {"delay_ms": delay}}}));
+        let mut forward = Forward::start(&sandbox, &["-L", ":db.internal:5432"]);
+        sandbox.wait_for("the call", |state| state["calls"]["StartSession"] == 1);
+        forward.signal(rustix::process::Signal::INT);
+        assert_eq!(forward.ended().code(), Some(0));
+        assert_eq!(sandbox.calls("TerminateSession"), terminated);
+        assert_eq!(sandbox.state()["open_sessions"], 0);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_service_that_does_not_answer_cannot_hold_the_end_up() {
+    let sandbox = sandbox();
+    let (mut forward, _) = Forward::up(&sandbox, &["-L", ":db.internal:5432"]);
+    sandbox.faults(json!({"api": {"TerminateSession": {"delay_ms": 600_000}}}));
+    forward.signal(rustix::process::Signal::INT);
+    assert_eq!(forward.ended().code(), Some(0));
+    assert_eq!(sandbox.state()["sessions"][0]["terminate_flag"], true, "the agent was told");
+}
+
+/// A keystroke reaches ecsx and its command, and again through npm or make.
+#[test]
+#[cfg(unix)]
+fn one_ctrl_c_for_both_ends_the_session_in_order_too() {
+    use rustix::process::Signal;
+    let sandbox = sandbox();
+    sandbox.faults(json!({"to_agent": {"delay_ms": 100}, "to_client": {"delay_ms": 100}}));
+    for _ in 0..3 {
+        sandbox.admin("DELETE", "calls", json!({}));
+        // The command ends by the same keystroke, and has told us where to aim it.
+        let script = "echo \"pid $$\" >&2; exec sleep 600";
+        let mut forward = Forward::start(&sandbox, &["-L", ":db.internal:5432", "--", "sh", "-c", script]);
+        let stderr = forward.says("pid ");
+        let pid = stderr.split("pid ").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+        let child = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+        rustix::process::kill_process(child, Signal::INT).unwrap();
+        for _ in 0..3 {
+            forward.signal(Signal::INT);
+        }
+        assert_eq!(forward.ended().code(), Some(130));
+        assert_eq!(sandbox.calls("TerminateSession"), 1);
+        assert_eq!(sandbox.state()["open_sessions"], 0);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_command_that_ignores_its_end_does_not_hold_ecsx_up() {
+    use rustix::process::Signal;
+    let stubborn = ["--", "sh", "-c", "trap 'echo told >&2' TERM; echo up >&2; while :; do sleep 1; done"];
+    // Told to end twice.
+    let sandbox = sandbox();
+    let mut forward = Forward::start(&sandbox, &[&["-L", ":db.internal:5432"], &stubborn[..]].concat());
+    forward.says("up");
+    forward.signal(Signal::TERM);
+    forward.says("told");
+    forward.signal(Signal::TERM);
+    assert_eq!(forward.ended().code(), Some(137), "killed");
+    assert_eq!(sandbox.state()["open_sessions"], 0);
+    // Its forward is no more: the one task that was asked for is gone.
+    let task = sandbox.state()["tasks"][0]["id"].as_str().unwrap().to_owned();
+    let mut forward =
+        Forward::start(&sandbox, &[&["-L", ":db.internal:5432", "--id", &task], &stubborn[..]].concat());
+    let port = forward.event("ready")["local_port"].as_u64().unwrap() as u16;
+    forward.says("up");
+    sandbox.admin("POST", &format!("tasks/{task}/kill"), json!({}));
+    let mut client = connect(port);
+    client.write_all(b"anybody?").unwrap();
+    let (code, stderr) = forward.outcome();
+    assert_eq!(code, Some(125), "{stderr}");
+    assert!(stderr.contains(&task), "{stderr}");
+}
+
+#[test]
+fn more_destinations_than_ecs_lets_sessions_into_a_container_are_warned_of() {
+    let sandbox = sandbox();
+    sandbox.name("db.internal:1", echo());
+    let three = ["-L", ":db.internal:5432", "-L", ":db.internal:1", "-L", ":db.internal:2"];
+    let mut forward = Forward::start(&sandbox, &three[..4]);
+    for _ in 0..2 {
+        forward.event("ready");
+    }
+    assert!(!forward.stderr().contains("ECS lets"), "{}", forward.stderr());
+    let forward = Forward::start(&sandbox, &three);
+    let stderr = forward.says("ECS lets 2 at a time into container app");
+    assert!(stderr.contains("3 destinations") && stderr.contains("--id"), "{stderr}");
+}
+
 #[test]
 fn a_command_runs_when_the_ports_are_ready_and_its_exit_code_is_ours() {
     let sandbox = Sandbox::start();

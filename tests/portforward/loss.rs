@@ -136,6 +136,46 @@ fn a_session_that_cannot_be_resumed_is_replaced_and_its_connections_are_reset() 
     assert_eq!(sandbox.calls("StartSession"), 2);
 }
 
+/// StartSession may be allowed where ResumeSession is not.
+#[test]
+fn a_session_that_may_not_be_resumed_is_replaced() {
+    let denied =
+        json!({"code": "AccessDeniedException", "message": "not authorized to perform: ssm:ResumeSession"});
+    for faults in [
+        json!({"api": {"ResumeSession": denied}}),
+        json!({"resume_stream_url": "wss://evil.example/v1/data-channel/{session}"}),
+    ] {
+        let (sandbox, mut forward, port) = echoing();
+        exchange(&mut connect(port), b"before");
+        sandbox.faults(faults);
+        sandbox.admin("POST", "sessions/last/cut", json!({}));
+        let ended = forward.event("ended");
+        assert!(!ended["reason"].as_str().unwrap().is_empty());
+        exchange(&mut connect(port), b"after");
+        assert_eq!(sandbox.calls("StartSession"), 2);
+    }
+}
+
+/// Each socket is accepted and closed at once: dialling without a pause would be a storm of calls
+/// that throttles the whole account.
+#[test]
+fn a_gateway_that_accepts_and_hangs_up_is_asked_ever_less_often() {
+    let (sandbox, mut forward, port) = echoing();
+    exchange(&mut connect(port), b"before");
+    sandbox.faults(json!({"refuse_token": true}));
+    sandbox.admin("POST", "sessions/last/cut", json!({}));
+    forward.event("reconnecting");
+    let start = std::time::Instant::now();
+    for _ in 0..6 {
+        forward.event("reconnecting");
+    }
+    // Half of 0.15 s, 0.3 s … at least; never less, whatever the machine does.
+    assert!(start.elapsed() > std::time::Duration::from_millis(2000), "{:?}", start.elapsed());
+    sandbox.faults(json!({}));
+    forward.event("resumed");
+    exchange(&mut connect(port), b"after");
+}
+
 #[test]
 fn a_session_that_ends_while_nobody_uses_it_is_replaced_when_somebody_does() {
     let (sandbox, mut forward, port) = echoing();

@@ -94,6 +94,54 @@ fn a_refused_upgrade_is_an_error_and_not_a_hang() {
     assert_eq!(sandbox.calls("TerminateSession"), 1, "the session is not left open");
 }
 
+/// The upgrade works, and then the socket is closed: that is a refusal too.
+#[test]
+fn a_token_that_is_refused_after_the_upgrade_is_told_as_that() {
+    let sandbox = Sandbox::start();
+    sandbox.faults(json!({"refuse_token": true}));
+    let (code, stderr) = run(&sandbox, &["-L", ":db.internal:1"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("1008 invalid token") && !stderr.contains("two sessions"), "{stderr}");
+    assert_eq!((sandbox.calls("StartSession"), sandbox.calls("TerminateSession")), (1, 1));
+}
+
+#[test]
+fn what_the_agent_cannot_do_is_an_error_in_its_own_words() {
+    for (host, reason) in [("nowhere.invalid", "Unable to resolve host"), ("169.254.169.254", "forbidden")] {
+        let sandbox = Sandbox::start();
+        let (code, stderr) = run(&sandbox, &["-L", &format!(":{host}:80")]);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains(reason) && stderr.contains(host) && stderr.contains("hint: "), "{stderr}");
+        assert!(!stderr.contains("-----"), "{stderr}");
+    }
+}
+
+/// A client that tries again and again must not make a StartSession of each attempt.
+#[test]
+fn sessions_that_end_as_soon_as_they_are_up_follow_each_other_ever_more_slowly() {
+    let sandbox = Sandbox::start();
+    sandbox.name("db.internal:1", echo());
+    let (mut forward, port) = Forward::up(&sandbox, &["-L", ":db.internal:1"]);
+    exchange(&mut connect(port), b"before");
+    // The name has gone from the VPC's DNS.
+    sandbox.name("db.internal:1", "nowhere.invalid");
+    sandbox.admin("POST", "sessions/last/end", json!({"output": "timed out"}));
+    let knocking =
+        std::thread::spawn(
+            move || {
+                while std::net::TcpStream::connect(("127.0.0.1", port)).map(is_reset).is_ok() {}
+            },
+        );
+    forward.event("ended");
+    let start = std::time::Instant::now();
+    for _ in 0..6 {
+        forward.event("ended");
+    }
+    assert!(start.elapsed() > std::time::Duration::from_millis(2000), "{:?}", start.elapsed());
+    drop(forward);
+    knocking.join().unwrap();
+}
+
 #[test]
 fn throttled_calls_are_made_again() {
     let sandbox = Sandbox::start();

@@ -53,6 +53,25 @@ fn a_deployment_moves_the_forward_to_the_new_tasks() {
 }
 
 #[test]
+fn a_task_whose_agent_stopped_is_left_for_another_one() {
+    let sandbox = Sandbox::start();
+    sandbox.name("db.internal:1", echo());
+    let mut forward = Forward::start(&sandbox, &["-L", ":db.internal:1"]);
+    let ready = forward.event("ready");
+    let (task, port) = (ready["task"].as_str().unwrap(), ready["local_port"].as_u64().unwrap() as u16);
+    let mut client = connect(port);
+    exchange(&mut client, b"before");
+    sandbox.admin("POST", &format!("tasks/{task}/stop_agents"), json!({}));
+    // The task runs, the gateway answers, and nobody acknowledges.
+    client.write_all(b"anybody?").unwrap();
+    let ended = forward.event("ended");
+    assert!(ended["reason"].as_str().unwrap().contains("ExecuteCommandAgent"), "{ended}");
+    assert!(is_reset(client));
+    assert_ne!(forward.event("retargeted")["task"], task);
+    exchange(&mut connect(port), b"after");
+}
+
+#[test]
 fn a_task_that_was_asked_for_by_id_is_the_only_one() {
     let sandbox = Sandbox::start();
     sandbox.name("db.internal:1", echo());
@@ -91,4 +110,29 @@ fn after_a_failover_the_name_is_looked_up_again() {
     connect(port).read_to_string(&mut all).unwrap();
     assert_eq!(all, "the new primary");
     assert_eq!(sandbox.calls("StartSession"), 2);
+}
+
+/// ECS lets two sessions into a container: two destinations, and the one that is replaced must
+/// not still count.
+#[test]
+fn a_session_is_ended_before_another_takes_its_place() {
+    let sandbox = Sandbox::start();
+    sandbox.faults(json!({"session_limit": 2}));
+    sandbox.name("db.internal:2", echo());
+    let primary = TcpListener::bind("127.0.0.1:0").unwrap();
+    sandbox.name("db.internal:1", primary.local_addr().unwrap());
+    let mut forward = Forward::start(&sandbox, &["-L", ":db.internal:1", "-L", ":db.internal:2"]);
+    let ready = [forward.event("ready"), forward.event("ready")];
+    let first = ready.iter().find(|event| event["remote_port"] == 1).unwrap();
+    let port = first["local_port"].as_u64().unwrap() as u16;
+    let mut client = connect(port);
+    primary.accept().unwrap().0.write_all(b"old").unwrap();
+    client.read_to_end(&mut Vec::new()).unwrap();
+    drop(primary);
+    sandbox.name("db.internal:1", serve(|mut stream| stream.write_all(b"new").unwrap()));
+    assert!(is_reset(connect(port)));
+    let mut all = String::new();
+    connect(port).read_to_string(&mut all).unwrap();
+    assert_eq!(all, "new");
+    assert_eq!(forward.event("ready")["task"], first["task"], "the agent had room for it");
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::ecs::{Cloud, CloudErrorKind, Refusal, Target, Ticket};
 use crate::session::backoff::{Backoff, random};
-use crate::session::calls::terminate;
+use crate::session::calls::{FAREWELL, terminate};
 use crate::session::{Event, Network, Session, SessionError};
 use crate::ssm::channel::{Kind, Ready};
 
@@ -26,11 +26,10 @@ use crate::session::fate::{self, Fate, Watch};
 
 /// How long an agent may take to take a session up.
 const HANDSHAKE: Duration = Duration::from_secs(20);
+/// WebSockets that may be lost before the agent has said a word. More is a refusal.
+const LOSSES: u32 = 3;
 /// A session that ends sooner is followed by the next one with a growing wait.
 const BRIEF: Duration = Duration::from_secs(10);
-/// How long the answer to StartSession is still awaited after the word to stop, so that the
-/// session it opened can be ended.
-const LAST_ANSWER: Duration = Duration::from_secs(1);
 
 /// A target on its way.
 pub type Choice = Pin<Box<dyn Future<Output = Result<Target, Refusal>> + Send>>;
@@ -120,6 +119,7 @@ impl Forward {
         let mut stop = setting.stop.clone();
         let Some(mut opened) = open(setting, &target, &self.remote).await? else { return Ok(()) };
         let mut brief = Backoff::default();
+        let mut first = true;
         loop {
             let (mut session, ready) = opened;
             let began = Instant::now();
@@ -150,6 +150,10 @@ impl Forward {
             if !matches!(why, SessionError::Closed(_) | SessionError::Over) {
                 // The service does not know yet, and ECS counts the sessions of a container.
                 session.leave(flag).await;
+            }
+            // The agent looks names up, and sees what it may not do, once the session is up.
+            if std::mem::take(&mut first) && began.elapsed() < BRIEF && why.is_the_agents() {
+                return Err(why);
             }
             if began.elapsed() < BRIEF {
                 tokio::select! {
@@ -254,20 +258,29 @@ async fn open<C: Cloud>(
     let ticket = tokio::select! {
         ticket = &mut starting => ticket?,
         () = stopped(&mut stop) => {
-            if let Ok(Ok(ticket)) = timeout(LAST_ANSWER, starting).await {
-                terminate(&*setting.cloud, &ticket.session_id).await;
-            }
+            // Should a session still come of it, it must not be left behind.
+            let farewell = async {
+                if let Ok(ticket) = starting.await {
+                    terminate(&*setting.cloud, &ticket.session_id).await;
+                }
+            };
+            let _ = timeout(FAREWELL, farewell).await;
             return Ok(None);
         }
     };
     let mut session = Session::new(setting.cloud.clone(), setting.network.clone(), ticket, ssm_target, true)?;
     let mut trouble = None;
+    let mut losses = 0;
     let ready = async {
         loop {
             match session.next().await {
                 Event::Ready(ready) => return Ok(ready),
                 Event::Ended(why) => return Err(why),
-                Event::Lost(why) => trouble = Some(SessionError::WebSocket(why)),
+                Event::Lost(why) if losses == LOSSES => return Err(SessionError::WebSocket(why)),
+                Event::Lost(why) => {
+                    losses += 1;
+                    trouble = Some(SessionError::WebSocket(why));
+                }
                 Event::Retrying(why) => trouble = Some(why),
                 _ => {}
             }
