@@ -1,8 +1,8 @@
 //! The one seam between what was said and where to go: options, environment and project become
 //! a [`Wanted`], and a [`Wanted`] becomes a [`Target`] with the help of any [`Cloud`].
 //!
-//! Flags beat the environment, the environment beats the project. `-v` tells on stderr which
-//! file was taken and where each value came from.
+//! What was asked for, with a flag or with a variable of ours, beats the project; the project
+//! beats `AWS_REGION`. `-v` tells on stderr which file was taken and where each value came from.
 //!
 //! ```no_run
 //! # async fn program(mut options: ecsx::resolve::Options) -> Result<(), ecsx::ui::Failure> {
@@ -83,7 +83,8 @@ pub struct Wanted {
     pub region: Option<String>,
     /// AWS profile, if one was named.
     pub profile: Option<String>,
-    /// The profile was named by a flag, which beats credentials in the environment.
+    /// The profile was asked for (`--profile`, `ECSX_PROFILE`), which beats credentials in the
+    /// environment.
     pub profile_only: bool,
     /// Credentials that an envfile sets, as ecspresso takes them from it.
     pub access_key: Option<AccessKey>,
@@ -119,9 +120,24 @@ impl Options {
         self.globals.enter()?;
         let environment = surroundings();
         let project = self.load(&environment, ui)?;
-        let wanted = self.wanted(project, &environment)?;
-        self.tell(&wanted, &environment, ui);
+        let wanted = self.wanted(project, &environment);
+        wanted.refuse_nothing()?;
+        self.tell(&wanted, ui);
         Ok(wanted)
+    }
+
+    /// As [`Options::read`], for TAB: says nothing and refuses nothing. A project in disorder is
+    /// for the program itself to complain of.
+    pub fn guess(&mut self) -> Wanted {
+        let silent = Ui::new(clap::ColorChoice::Never, 0, true);
+        let environment = surroundings();
+        let project = self.load(&environment, &silent).unwrap_or_else(|_| Project {
+            region: self.globals.region.clone(),
+            cluster: self.cluster(&environment),
+            service: self.globals.service.clone(),
+            ..Project::default()
+        });
+        self.wanted(project, &environment)
     }
 
     fn load(&self, environment: &Environment, ui: &Ui) -> Result<Project, Failure> {
@@ -150,13 +166,16 @@ impl Options {
         self.globals.cluster.clone().or_else(|| variable(environment, "ECS_CLUSTER"))
     }
 
-    fn wanted(&self, project: Project, environment: &Environment) -> Result<Wanted, Failure> {
+    fn wanted(&self, project: Project, environment: &Environment) -> Wanted {
         let given = |value: &Option<String>| value.clone().filter(|v| !v.is_empty());
-        // What an envfile sets is over the environment, and not over a flag.
+        // What an envfile sets is over the environment, and not over what was asked for.
         let set = |name: &str| project.variables.get(name).filter(|value| !value.is_empty()).cloned();
-        let by_flag = self.globals.profile != variable(environment, plugin::env::PROFILE);
-        let profile = set(plugin::env::PROFILE).filter(|_| !by_flag).or_else(|| self.globals.profile.clone());
-        let access_key = set("AWS_ACCESS_KEY_ID").zip(set("AWS_SECRET_ACCESS_KEY")).filter(|_| !by_flag);
+        let asked_for = self.globals.profile.is_some();
+        let profile = self.globals.profile.clone();
+        let profile = profile
+            .or_else(|| set(plugin::env::AWS_PROFILE))
+            .or_else(|| variable(environment, plugin::env::AWS_PROFILE));
+        let access_key = set("AWS_ACCESS_KEY_ID").zip(set("AWS_SECRET_ACCESS_KEY")).filter(|_| !asked_for);
         let access_key =
             access_key.map(|(id, secret)| AccessKey { id, secret, session_token: set("AWS_SESSION_TOKEN") });
         let (task, family) = (given(&self.task), given(&self.family));
@@ -176,18 +195,12 @@ impl Options {
             container,
             likely_containers: project.containers.clone(),
         };
-        let Selection { cluster, service, family, task, .. } = &selection;
-        if let (None, None, None, Some(error)) = (service, family, task, &project.definition_error) {
-            return Err((**error).clone().into());
-        }
-        if [cluster, service, family, task].iter().all(|said| said.is_none()) {
-            return Err(Refusal::NothingNamed.into());
-        }
+        let Selection { cluster, service, task, .. } = &selection;
         let of_arns = [task, cluster, service].into_iter().flatten().find_map(|name| region_of(name));
-        Ok(Wanted {
-            region: project.region.clone().or(of_arns),
+        Wanted {
+            region: project.region.clone().or(of_arns).or_else(|| set(plugin::env::AWS_DEFAULT_REGION)),
             profile,
-            profile_only: by_flag,
+            profile_only: asked_for,
             access_key,
             ca_bundle: variable(environment, "AWS_CA_BUNDLE").map(PathBuf::from),
             unsigned_upgrades: variable(environment, "SSM_PLUGIN_SKIP_CLIENT_CONFIGURE")
@@ -197,48 +210,63 @@ impl Options {
                 .or_else(|| project.ecsta.filter_command.clone()),
             selection,
             project,
-        })
+        }
     }
 
     /// Where each value came from.
-    fn tell(&self, wanted: &Wanted, environment: &Environment, ui: &Ui) {
-        let Wanted { selection, .. } = wanted;
-        let globals = &self.globals;
-        for (what, value, flag, given, variables) in [
+    fn tell(&self, wanted: &Wanted, ui: &Ui) {
+        let Wanted { selection, project, .. } = wanted;
+        let Globals { cluster, service, profile, region, .. } = &self.globals;
+        let files: Vec<String> = [&project.config, &project.presets_file]
+            .into_iter()
+            .flatten()
+            .map(|file| file.display().to_string())
+            .collect();
+        let files = files.join(" or ");
+        let or_files =
+            |other: &str| if files.is_empty() { other.to_owned() } else { format!("{files} or {other}") };
+        for (what, value, given, asked, else_by) in [
+            ("region", &wanted.region, region, "--region or ECSX_REGION", or_files("AWS_REGION")),
             (
-                "region",
-                &wanted.region,
-                "--region",
-                &globals.region,
-                &[plugin::env::REGION, "AWS_DEFAULT_REGION"][..],
+                "profile",
+                &wanted.profile,
+                profile,
+                "--profile or ECSX_PROFILE",
+                plugin::env::AWS_PROFILE.into(),
             ),
-            ("profile", &wanted.profile, "--profile", &globals.profile, &[plugin::env::PROFILE]),
+            ("cluster", &selection.cluster, cluster, "--cluster or ECSX_CLUSTER", or_files("ECS_CLUSTER")),
+            ("service", &selection.service, service, "--service or ECSX_SERVICE", files.clone()),
+            ("family", &selection.family, &self.family, "--family", files.clone()),
+            ("task", &selection.task, &self.task, "--task or ECSX_TASK", files.clone()),
             (
-                "cluster",
-                &selection.cluster,
-                "--cluster",
-                &globals.cluster,
-                &[plugin::env::CLUSTER, "ECS_CLUSTER"],
+                "container",
+                &selection.container,
+                &self.container,
+                "--container or ECSX_CONTAINER",
+                files.clone(),
             ),
-            ("service", &selection.service, "--service", &globals.service, &[plugin::env::SERVICE]),
-            ("family", &selection.family, "--family", &self.family, &[]),
-            ("task", &selection.task, "--task", &self.task, &[TASK]),
-            ("container", &selection.container, "--container", &self.container, &[CONTAINER]),
         ] {
-            let Some(value) = value else { continue };
-            let by = variables.iter().find(|name| variable(environment, name).as_ref() == Some(value));
-            let source = match (by, given == &Some(value.clone()), &wanted.project.config) {
-                (Some(name), ..) => (*name).to_owned(),
-                (None, true, _) => flag.to_owned(),
-                (None, false, Some(config)) => config.display().to_string(),
-                (None, false, None) => "an ARN".to_owned(),
-            };
-            ui.detail(&format!("{what} {value} ({source})"));
+            if let Some(value) = value {
+                let source = if given.as_ref() == Some(value) { asked } else { &else_by };
+                ui.detail(&format!("{what} {value} ({source})"));
+            }
         }
     }
 }
 
 impl Wanted {
+    /// Without so much as a cluster there is nothing to ask AWS for.
+    fn refuse_nothing(&self) -> Result<(), Failure> {
+        let Selection { cluster, service, family, task, .. } = &self.selection;
+        if let (None, None, None, Some(error)) = (service, family, task, &self.project.definition_error) {
+            return Err((**error).clone().into());
+        }
+        match [cluster, service, family, task].iter().all(|said| said.is_none()) {
+            true => Err(Refusal::NothingNamed.into()),
+            false => Ok(()),
+        }
+    }
+
     /// Asks `cloud` which tasks there are and chooses one, asking the person where several
     /// would do.
     pub async fn choose<C: Cloud>(&self, cloud: &C, ui: &Ui) -> Result<Target, Refusal> {
@@ -319,8 +347,8 @@ mod tests {
         };
         let options = Program::try_parse_from([&["program"], words].concat()).unwrap().options;
         let ui = Ui::new(clap::ColorChoice::Never, 0, true);
-        let project = options.load(&environment, &ui)?;
-        options.wanted(project, &environment)
+        let wanted = options.wanted(options.load(&environment, &ui)?, &environment);
+        wanted.refuse_nothing().map(|()| wanted)
     }
 
     const PROJECT: &str = "region: eu-west-1\ncluster: of-project\nservice: web\n";
@@ -334,6 +362,16 @@ mod tests {
         assert_eq!(cluster(&[], &[]), "of-project");
         assert_eq!(cluster(&variables, &[]), "of-environment");
         assert_eq!(cluster(&variables, &["--cluster", "of-flag"]), "of-flag");
+    }
+
+    #[test]
+    fn a_region_that_was_asked_for_beats_the_project_and_the_project_beats_aws_region() {
+        let region =
+            |config, variables: &[_], words: &[_]| wanted(config, variables, words).unwrap().region.unwrap();
+        let variables = [("AWS_REGION", "of-environment")];
+        assert_eq!(region(PROJECT, &variables, &[]), "eu-west-1");
+        assert_eq!(region(PROJECT, &variables, &["--region", "of-flag"]), "of-flag");
+        assert_eq!(region("cluster: c\n", &variables, &[]), "of-environment");
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Place {
         let mut command = self.sandbox.command(program);
         command.args(words).args(more).current_dir(&self.directory);
         // The project and the flags name the region, as for people.
-        command.env_remove("AWS_REGION").env_remove("AWS_DEFAULT_REGION");
+        command.env_remove("AWS_REGION").env_remove("AWS_DEFAULT_REGION").env_remove("ECSX_REGION");
         command.env("HOME", self.directory.path()).env("AWS_EC2_METADATA_DISABLED", "true");
         command
     }

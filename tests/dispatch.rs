@@ -23,11 +23,47 @@ fn everything_after_the_name_reaches_the_plugin_as_it_was_typed() {
 fn a_profile_that_is_asked_for_beats_keys_in_the_environment() {
     let suite = Suite::new();
     suite.program("bin/ecsx-x", "#!/bin/sh\necho \"$AWS_PROFILE,$AWS_ACCESS_KEY_ID\"\n");
-    let run = |words: &[&str]| {
-        said(suite.ecsx(words).env("AWS_PROFILE", "e").env("AWS_ACCESS_KEY_ID", "AKIA")).stdout
+    let run = |words: &[&str], profile: &str| {
+        said(suite.ecsx(words).env(profile, "e").env("AWS_ACCESS_KEY_ID", "AKIA")).stdout
     };
-    assert_eq!(run(&["--profile", "p", "x"]), "p,\n");
-    assert_eq!(run(&["x"]), "e,AKIA\n");
+    assert_eq!(run(&["--profile", "p", "x"], "AWS_PROFILE"), "p,\n");
+    assert_eq!(run(&["--profile", "e", "x"], "AWS_PROFILE"), "e,\n", "also if it is the same");
+    assert_eq!(run(&["x"], "AWS_PROFILE"), "e,AKIA\n");
+    assert_eq!(run(&["x"], "ECSX_PROFILE"), "e,\n");
+}
+
+#[test]
+fn an_option_that_says_the_default_or_nothing_replaces_what_is_inherited() {
+    let suite = Suite::new();
+    suite.program("bin/ecsx-x", "#!/bin/sh\necho \"$ECSX_COLOR,$ECSX_CLUSTER,$ECSX_CONFIG\"\n");
+    let run = |words: &[&str]| {
+        let mut command = suite.ecsx(words);
+        command.env("ECSX_COLOR", "never").env("ECSX_CLUSTER", "c").env("ECSX_CONFIG", "rel.yml");
+        said(&mut command).stdout
+    };
+    let config = suite.path("rel.yml").display().to_string();
+    assert_eq!(run(&["x"]), format!("never,c,{config}\n"), "a relative path is made absolute");
+    assert_eq!(run(&["--color", "auto", "--cluster", "", "x"]), format!("auto,,{config}\n"));
+}
+
+#[test]
+fn a_variable_that_is_empty_says_nothing_and_one_that_says_yes_counts() {
+    let suite = Suite::new();
+    suite.plugin("bin/ecsx-x");
+    for (name, value) in [
+        ("ECSX_COLOR", ""),
+        ("ECSX_VERBOSE", ""),
+        ("ECSX_VERBOSE", "true"),
+        ("ECSX_QUIET", ""),
+        ("ECSX_CLUSTER", ""),
+        ("ECSX_CONFIG", ""),
+        ("ECSX_PROFILE", ""),
+    ] {
+        for words in [&["x"][..], &["--service", "s", "x"], &["version"]] {
+            let said = said(suite.ecsx(words).env(name, value));
+            assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{name}={value} {words:?}");
+        }
+    }
 }
 
 #[test]
@@ -40,9 +76,9 @@ fn options_before_the_name_become_environment() {
     let words = ["-C", "bin", "--config", "p.yml", "--cluster", "c", "--service=s", "-vv", "-q", "--color"];
     let said = suite.run(&[&words[..], &["never", "--profile", "p", "--region", "r", "x"]].concat());
     let expected = format!(
-        "{home}/bin\nAWS_PROFILE=p\nAWS_REGION=r\nECSX_BIN={home}/suite/ecsx\nECSX_CLUSTER=c\n\
+        "{home}/bin\nAWS_DEFAULT_REGION=r\nAWS_PROFILE=p\nAWS_REGION=r\nECSX_BIN={home}/suite/ecsx\nECSX_CLUSTER=c\n\
          ECSX_COLOR=never\nECSX_CONFIG={home}/bin/p.yml\nECSX_PLUGIN_NAME=x\nECSX_PLUGIN_PROTOCOL=1\n\
-         ECSX_QUIET=1\nECSX_SERVICE=s\nECSX_VERBOSE=2\nECSX_VERSION={}\n",
+         ECSX_PROFILE=p\nECSX_QUIET=1\nECSX_REGION=r\nECSX_SERVICE=s\nECSX_VERBOSE=2\nECSX_VERSION={}\n",
         env!("CARGO_PKG_VERSION")
     );
     assert_eq!(said.stdout, expected);

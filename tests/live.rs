@@ -130,6 +130,34 @@ fn the_second_tab_asks_nobody_and_the_cache_is_nobody_else_s() {
 }
 
 #[test]
+fn tab_asks_as_whom_the_run_would_call_and_keeps_the_answers_of_each_apart() {
+    let desk = Desk::new();
+    let key = desk.sandbox.key().to_owned();
+    let keys = |id: &str| format!("aws_access_key_id = {id}\naws_secret_access_key = s\n");
+    desk.project("profiles", &format!("[profile good]\n{}[profile bad]\n{}", keys(&key), keys("AKIABAD")));
+    desk.project("good.env", &format!("AWS_ACCESS_KEY_ID={key}\nAWS_SECRET_ACCESS_KEY=s\n"));
+    let tab = |words: &[&str]| {
+        let mut command = desk.command(words);
+        command.env("AWS_CONFIG_FILE", "profiles").env("AWS_ACCESS_KEY_ID", "AKIABAD");
+        said(&mut command).stdout
+    };
+    let until = |words: &[&str], expected: &str| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while tab(words) != expected {
+            assert!(Instant::now() < deadline, "{words:?} offers {}", tab(words));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    let all = "demo\nempty\nsecret\n:36\n";
+    until(&["target", "--cluster", ""], ":36\n");
+    until(&["target", "--profile", "good", "--cluster", ""], all);
+    until(&["--profile", "good", "target", "--cluster", ""], all);
+    until(&["target", "--profile", "bad", "--cluster", ""], ":36\n");
+    until(&["target", "--envfile", "good.env", "--cluster", ""], all);
+    until(&["target", "--cluster", ""], ":36\n");
+}
+
+#[test]
 fn a_failure_is_not_asked_for_again_at_once() {
     let desk = Desk::new();
     desk.sandbox.faults(json!({"api": {"ListClusters": {"code": "AccessDeniedException", "count": 100}}}));
@@ -178,7 +206,7 @@ fn live_values_complete_in_a_shell() {
 #[test]
 fn without_credentials_or_region_there_is_nothing_and_no_word_of_it() {
     let desk = Desk::new();
-    for missing in [&["AWS_REGION", "AWS_DEFAULT_REGION"][..], &["AWS_ACCESS_KEY_ID"]] {
+    for missing in [&["AWS_REGION", "AWS_DEFAULT_REGION", "ECSX_REGION"][..], &["AWS_ACCESS_KEY_ID"]] {
         let mut command = desk.command(&["target", "--cluster", ""]);
         for name in missing {
             command.env_remove(name);

@@ -46,7 +46,8 @@ impl Place {
             .args(words)
             .current_dir(&self.directory)
             .env_remove("AWS_REGION")
-            .env_remove("AWS_DEFAULT_REGION");
+            .env_remove("AWS_DEFAULT_REGION")
+            .env_remove("ECSX_REGION");
         command.env("HOME", self.directory.path()).env("AWS_EC2_METADATA_DISABLED", "true");
         command
     }
@@ -341,6 +342,59 @@ fn throttled_calls_are_tried_again() {
 }
 
 #[test]
+fn a_profile_that_was_asked_for_beats_everything_that_was_only_set_up() {
+    let place = Place::new();
+    let file = |name: &str, text: String| {
+        let file = place.directory.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    let keys = |id: &str| format!("aws_access_key_id = {id}\naws_secret_access_key = s\n");
+    let bad = "AKIASOMEBODYELSE0000";
+    let profiles = file(
+        "profiles",
+        format!("[profile good]\n{}[profile bad]\n{}", keys(place.sandbox.key()), keys(bad)),
+    );
+    let envfile = file(
+        "bad.env",
+        format!("AWS_PROFILE=bad\nAWS_ACCESS_KEY_ID={bad}\nAWS_SECRET_ACCESS_KEY=s\nAWS_REGION=eu-west-1\n"),
+    );
+    let run = |program: &str, words: &[&str], variables: &[(&str, &str)]| {
+        let mut command = place.sandbox.command(program);
+        command.args(words).current_dir(&place.directory).env("HOME", place.directory.path());
+        command.env_remove("ECSX_REGION").env("AWS_CONFIG_FILE", &profiles).env("AWS_ACCESS_KEY_ID", bad);
+        command.env("AWS_PROFILE", "bad").envs(variables.iter().copied()).output().unwrap()
+    };
+    let reaches = |output: &Output| assert!(output.status.success(), "{}", stderr(output));
+    let refused = |output: &Output| assert!(stderr(output).contains("token included"), "{}", stderr(output));
+    let envfile = ["--envfile", envfile.as_str()];
+    for variables in [&[][..], &[("AWS_PROFILE", "good")]] {
+        reaches(&run("ecsx", &[&["--profile", "good", "target"], &envfile[..]].concat(), variables));
+        reaches(&run("ecsx", &[&["target", "--profile", "good"], &envfile[..]].concat(), variables));
+        reaches(&run("ecsx-target", &[&["--profile", "good"], &envfile[..]].concat(), variables));
+        refused(&run("ecsx", &[&["target"], &envfile[..]].concat(), variables));
+        refused(&run("ecsx", &["target"], variables));
+    }
+    reaches(&run("ecsx", &[&["target"], &envfile[..]].concat(), &[("ECSX_PROFILE", "good")]));
+}
+
+#[test]
+fn aws_region_is_under_the_projects_region_and_ecsx_region_over_it() {
+    let place = Place::new();
+    let region = |words: &[&str], variables: &[(&str, &str)]| {
+        let mut command = place.sandbox.command("ecsx");
+        command.args(words).args(["--offline", "-o", "json"]).current_dir(&place.directory);
+        let output = command.env_remove("ECSX_REGION").envs(variables.iter().copied()).output().unwrap();
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["region"].as_str().unwrap().to_owned()
+    };
+    let aws = ("AWS_REGION", "eu-west-1");
+    assert_eq!(region(&["target"], &[aws, ("AWS_DEFAULT_REGION", "eu-west-1")]), "us-east-1");
+    assert_eq!(region(&["target"], &[aws, ("ECSX_REGION", "eu-central-1")]), "eu-central-1");
+    assert_eq!(region(&["--region", "eu-west-2", "target"], &[aws]), "eu-west-2");
+    assert_eq!(region(&["target", "--region", "eu-west-2"], &[("ECSX_REGION", "eu-west-1")]), "eu-west-2");
+}
+
+#[test]
 fn an_sso_session_that_is_over_names_the_login_that_renews_it() {
     let place = Place::new();
     let home = place.directory.path();
@@ -416,8 +470,12 @@ fn verbose_says_which_file_was_taken_and_where_each_value_came_from() {
     let mut command = place.target(&["-v", "--cluster", "prod"]);
     let output = command.env("ECSX_CONTAINER", "main").output().unwrap();
     let said = stderr(&output);
-    for line in ["project ", "ecspresso.yml)", "cluster prod (--cluster)", "container main (ECSX_CONTAINER)"]
-    {
+    for line in [
+        "project ",
+        "ecspresso.yml)",
+        "cluster prod (--cluster or",
+        "container main (--container or ECSX_CONTAINER)",
+    ] {
         assert!(said.contains(line), "{line:?} is not in:\n{said}");
     }
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1);

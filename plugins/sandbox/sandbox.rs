@@ -110,7 +110,9 @@ impl Sandbox {
             ("AWS_ACCESS_KEY_ID", self.access_key_id()),
             ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
             ("AWS_REGION", region.clone()),
-            ("AWS_DEFAULT_REGION", region),
+            ("AWS_DEFAULT_REGION", region.clone()),
+            // Over the region of the project at hand: it is this sandbox that is meant.
+            ("ECSX_REGION", region),
         ]
     }
 

@@ -13,7 +13,7 @@ use crate::world::Fixture;
 use crate::{Options, Output, http};
 
 /// Environment that would lead programs away from the sandbox.
-pub(crate) const UNSET: &[&str] = &["AWS_PROFILE", "AWS_SESSION_TOKEN"];
+pub(crate) const UNSET: &[&str] = &["AWS_PROFILE", "AWS_SESSION_TOKEN", "ECSX_PROFILE"];
 
 /// Starts a sandbox; it runs as long as the runtime does.
 pub(crate) async fn start(options: &Options) -> Result<Arc<Sandbox>, Failure> {

@@ -23,7 +23,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use ecsx::plugin::{Globals, exit};
+use ecsx::plugin::{Globals, env, exit};
 use ecsx::ui::Failure;
 
 use cli::{Cli, Commands};
@@ -33,6 +33,10 @@ use suite::{Chosen, Suite};
 /// The commands that are not plugins. No plugin can have these names.
 const BUILT_IN: [&str; 4] = ["help", "plugin", "completion", "version"];
 
+/// Variables that cannot be handed on as they are: a path may be relative, and AWS' own variables
+/// follow ours.
+const TRANSLATED: [&str; 3] = [env::CONFIG, env::PROFILE, env::REGION];
+
 /// Runs the dispatcher on this process's arguments.
 pub(crate) fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -40,7 +44,7 @@ pub(crate) fn main() -> ExitCode {
         Some((first, words)) if first == "__complete" => return tab::main(words),
         // Most calls: no option of ours to read, and the environment is handed on as it is. clap
         // would cost more than all the rest. Names that mean nothing are dealt with below.
-        Some((first, _)) if is_plugin(first) => {
+        Some((first, _)) if is_plugin(first) && !TRANSLATED.iter().any(|name| is_set(name)) => {
             let suite = Suite::here(Globals::default());
             if let Ok(chosen) = suite.choose(&words) {
                 let outcome = hand_over(&suite, &chosen, &words);
@@ -73,6 +77,11 @@ pub(crate) fn main() -> ExitCode {
 /// Whether a first word can only be a plugin's name.
 fn is_plugin(word: &OsStr) -> bool {
     word.to_str().is_some_and(|word| !BUILT_IN.contains(&word) && Name::new(word).is_some())
+}
+
+/// Whether a variable says anything.
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
 /// Becomes the plugin that these words mean.

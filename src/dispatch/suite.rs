@@ -26,7 +26,8 @@ pub(crate) struct Suite {
     hidden: Vec<&'static str>,
 }
 
-/// Keys in the environment: they beat `AWS_PROFILE` in every SDK, and must not beat `--profile`.
+/// Keys in the environment: they beat `AWS_PROFILE` in every SDK, and must not beat a profile that
+/// was asked for.
 const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 /// The plugin that a command line means.
@@ -63,8 +64,8 @@ impl Suite {
             installed: installed.clone(),
             path: read("PATH"),
         });
-        let flagged = globals.profile.as_ref().is_some_and(|profile| read(env::PROFILE) != profile.as_str());
-        let hidden = KEYS.into_iter().filter(|name| flagged && !read(name).is_empty()).collect();
+        let asked_for = globals.profile.is_some();
+        let hidden = KEYS.into_iter().filter(|name| asked_for && !read(name).is_empty()).collect();
         Self { globals, executable, installed, search, records: Records::below(state.as_deref()), hidden }
     }
 

@@ -12,16 +12,13 @@ mod cache;
 mod profiles;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::aws::{Account, Aws};
+use crate::aws::Aws;
 use crate::ecs::{self, Cloud, CloudError};
 use crate::plugin::{Asked, Candidate, Plugin};
-use crate::project::Project;
-use crate::resolve::Options;
-use crate::ui::Ui;
+use crate::resolve::{Options, Wanted};
 use cache::{Cache, Fresh};
 
 /// How long TAB waits for AWS. The dispatcher kills a plugin after 800 ms.
@@ -30,6 +27,20 @@ pub const NETWORK: Duration = Duration::from_millis(600);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Set in that process.
 const REFRESHING: &str = "ECSX_COMPLETE_REFRESH";
+/// Variables that decide whom AWS answers, and about what, besides those that are resolved.
+const CALLER: [&str; 11] = [
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_ECS",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+];
 /// More candidates than this are of no use to anybody.
 const MOST: usize = 500;
 
@@ -47,7 +58,7 @@ pub fn values(plugin: Plugin) -> Plugin {
 
 /// The forwards that `ecsx.yml` has names for, and where they go.
 pub fn forwards(asked: &Asked) -> Vec<Candidate> {
-    let presets = Question::of(asked).project.presets;
+    let presets = Question::of(asked).0.project.presets;
     let described = presets.into_iter().map(|preset| {
         let help = match preset.forward {
             Ok(forward) => match forward.host {
@@ -90,12 +101,8 @@ impl Kind {
     }
 }
 
-/// Where the line so far leads.
-struct Question {
-    project: Project,
-    profile: Option<String>,
-    task: Option<String>,
-}
+/// Where the line so far leads: the very account and selection that running it would take.
+struct Question(Wanted);
 
 impl Question {
     fn of(asked: &Asked) -> Self {
@@ -112,28 +119,20 @@ impl Question {
             ext_code: many("ext_code"),
             ..Options::default()
         };
-        // A project in disorder is for the plugin itself to complain of.
-        let silent = Ui::new(clap::ColorChoice::Never, 0, true);
-        let project = options.project(&silent).unwrap_or_else(|_| Project {
-            region: options.globals.region.clone(),
-            cluster: options.globals.cluster.clone(),
-            service: options.globals.service.clone(),
-            ..Project::default()
-        });
-        Self { project, profile: options.globals.profile, task: options.task }
+        Self(options.guess())
     }
 
     fn cluster(&self) -> &str {
-        self.project.cluster.as_deref().unwrap_or("default")
+        self.0.project.cluster.as_deref().unwrap_or("default")
     }
 
     /// What the project's files know of it.
     fn known(&self, kind: Kind) -> Vec<Candidate> {
         let names: Vec<&String> = match kind {
-            Kind::Clusters => self.project.cluster.iter().collect(),
-            Kind::Services => self.project.service.iter().collect(),
+            Kind::Clusters => self.0.project.cluster.iter().collect(),
+            Kind::Services => self.0.project.service.iter().collect(),
             Kind::Tasks => Vec::new(),
-            Kind::Containers => self.project.containers.iter().collect(),
+            Kind::Containers => self.0.project.containers.iter().collect(),
         };
         let names = names.into_iter().filter(|name| is_name(name));
         names.map(|name| Candidate::new(name.as_str(), "of this project")).collect()
@@ -142,7 +141,7 @@ impl Question {
     fn answer(&self, kind: Kind) -> Vec<Candidate> {
         let mut candidates = self.known(kind);
         // The task definition at hand names the containers: no need to ask.
-        if kind == Kind::Containers && !candidates.is_empty() && self.task.is_none() {
+        if kind == Kind::Containers && !candidates.is_empty() && self.0.selection.task.is_none() {
             return candidates;
         }
         for candidate in self.listed(kind) {
@@ -189,17 +188,17 @@ impl Question {
         let said = |value: &Option<String>| value.clone().unwrap_or_default();
         let mut key = vec![
             kind.word().to_owned(),
-            said(&self.project.region),
-            said(&self.profile),
+            said(&self.0.region),
+            said(&self.0.profile),
             self.cluster().to_owned(),
         ];
-        // A key's id names an account, and is no secret.
-        for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECS", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION"] {
-            key.push(variable(name));
-        }
+        // Who asks. A key's id names an account, and is no secret.
+        key.push(self.0.profile_only.to_string());
+        key.push(self.0.access_key.as_ref().map(|key| key.id.clone()).unwrap_or_default());
+        key.extend(CALLER.map(variable));
         if matches!(kind, Kind::Tasks | Kind::Containers) {
-            key.push(said(&self.project.service));
-            key.push(said(&self.task));
+            key.push(said(&self.0.project.service));
+            key.push(said(&self.0.selection.task));
         }
         key
     }
@@ -208,14 +207,8 @@ impl Question {
     fn ask(&self, kind: Kind, time: Duration) -> Option<Result<Vec<Candidate>, CloudError>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
         let asking = async {
-            let account = Account {
-                region: self.project.region.clone(),
-                profile: self.profile.clone(),
-                ca_bundle: std::env::var_os("AWS_CA_BUNDLE").filter(|p| !p.is_empty()).map(PathBuf::from),
-                ..Account::default()
-            };
             // Without a region there is nobody to ask: the same as an empty list.
-            let Ok(cloud) = Aws::new(&account).await else { return Ok(Vec::new()) };
+            let Ok(cloud) = Aws::new(&self.0.account()).await else { return Ok(Vec::new()) };
             self.list(&cloud, kind).await
         };
         let answer = runtime.block_on(async { tokio::time::timeout(time, asking).await });
@@ -240,9 +233,9 @@ impl Question {
 
     /// The tasks the line so far allows, newest first.
     async fn tasks(&self, cloud: &impl Cloud) -> Result<Vec<ecs::Task>, CloudError> {
-        let arns = match &self.task {
+        let arns = match &self.0.selection.task {
             Some(task) => vec![task.clone()],
-            None => cloud.list_tasks(self.cluster(), self.project.service.as_deref(), None).await?,
+            None => cloud.list_tasks(self.cluster(), self.0.project.service.as_deref(), None).await?,
         };
         let mut tasks = cloud.describe_tasks(self.cluster(), &arns[..arns.len().min(100)]).await?;
         tasks.sort_by_key(|task| std::cmp::Reverse(task.started_at));

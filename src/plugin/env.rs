@@ -15,10 +15,18 @@ pub const CONFIG: &str = "ECSX_CONFIG";
 pub const CLUSTER: &str = "ECSX_CLUSTER";
 /// `--service`: name.
 pub const SERVICE: &str = "ECSX_SERVICE";
-/// `--profile`. AWS' own name, so that every AWS tool a plugin starts obeys.
-pub const PROFILE: &str = "AWS_PROFILE";
-/// `--region`. AWS' own name, as above.
-pub const REGION: &str = "AWS_REGION";
+/// `--profile`: the AWS profile that was asked for, over the project's and over keys in the
+/// environment.
+pub const PROFILE: &str = "ECSX_PROFILE";
+/// `--region`: the AWS region that was asked for, over the project's.
+pub const REGION: &str = "ECSX_REGION";
+/// `--profile` once more, for every AWS tool that a plugin starts. What the person has set up
+/// rather than asked for: no option of ours reads it.
+pub const AWS_PROFILE: &str = "AWS_PROFILE";
+/// `--region` once more, likewise.
+pub const AWS_REGION: &str = "AWS_REGION";
+/// `--region` once more, for tools that know no [`AWS_REGION`] (boto3).
+pub const AWS_DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
 /// `-v`: how many times it was given.
 pub const VERBOSE: &str = "ECSX_VERBOSE";
 /// `-q`: `1`.
@@ -27,7 +35,7 @@ pub const QUIET: &str = "ECSX_QUIET";
 pub const COLOR: &str = "ECSX_COLOR";
 
 /// Every promised name and what it means: the table of `docs/plugins.md`.
-pub const TABLE: [(&str, &str); 12] = [
+pub const TABLE: [(&str, &str); 15] = [
     (BIN, "absolute path of the `ecsx` that ran the plugin"),
     (VERSION, "version of that `ecsx`"),
     (PROTOCOL, "version of this contract: `1`"),
@@ -35,8 +43,11 @@ pub const TABLE: [(&str, &str); 12] = [
     (CONFIG, "`--config`: absolute path of the project's file"),
     (CLUSTER, "`--cluster`: name or ARN"),
     (SERVICE, "`--service`: name"),
-    (PROFILE, "`--profile`"),
-    (REGION, "`--region`"),
+    (PROFILE, "`--profile`: it was asked for, so it beats the project and keys in the environment"),
+    (REGION, "`--region`: it was asked for, so it beats the project"),
+    (AWS_PROFILE, "`--profile` once more, for every AWS tool a plugin starts"),
+    (AWS_REGION, "`--region` once more, likewise"),
+    (AWS_DEFAULT_REGION, "`--region` once more, for tools that know no `AWS_REGION` (boto3)"),
     (VERBOSE, "`-v`: how many times it was given"),
     (QUIET, "`-q`: `1`"),
     (COLOR, "`--color`: `auto`, `always` or `never`"),

@@ -1,11 +1,12 @@
 //! The options that every ecsx program takes, before or after the plugin's name.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
-use std::num::ParseIntError;
 use std::path::PathBuf;
 use std::{fmt, io};
 
 use clap::builder::FalseyValueParser;
+use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, ColorChoice, Command, FromArgMatches, ValueHint};
 
 use super::env;
@@ -15,6 +16,9 @@ use super::env;
 /// Before the plugin's name the dispatcher reads them and turns them into environment; a plugin
 /// flattens this group (`#[command(flatten)] globals: Globals`) and so takes them after its name
 /// as well. A flag beats the environment; an empty variable counts as unset.
+///
+/// What is here was asked for: with a flag, or with a variable of ours. What AWS' own variables
+/// say (`AWS_PROFILE`, `AWS_REGION`) is not, and is the SDK's affair.
 #[derive(Debug, Clone, Default)]
 pub struct Globals {
     /// `-C`: the directory to work in. [`Globals::enter`] goes there.
@@ -35,7 +39,22 @@ pub struct Globals {
     pub quiet: bool,
     /// `--color`.
     pub color: ColorChoice,
+    /// The variables whose options stood on the command line. Those replace what is inherited,
+    /// even if they say nothing but the default.
+    given: Vec<&'static str>,
 }
+
+/// The options that have a variable: clap's id, and the variable.
+const VARIABLES: [(&str, &str); 8] = [
+    ("config", env::CONFIG),
+    ("cluster", env::CLUSTER),
+    ("service", env::SERVICE),
+    ("profile", env::PROFILE),
+    ("region", env::REGION),
+    ("verbose", env::VERBOSE),
+    ("quiet", env::QUIET),
+    ("color", env::COLOR),
+];
 
 /// [`Globals`] as clap reads them.
 #[derive(Args)]
@@ -81,9 +100,10 @@ struct Options {
     color: ColorChoice,
 }
 
-/// An empty variable counts as unset.
-fn count(value: &str) -> Result<u8, ParseIntError> {
-    if value.is_empty() { Ok(0) } else { value.parse() }
+/// `ECSX_VERBOSE`: a number; a word that is no number says yes or no.
+fn count(value: &str) -> Result<u8, Infallible> {
+    let no = ["", "n", "no", "f", "false", "off"].contains(&value.to_ascii_lowercase().as_str());
+    Ok(value.parse().unwrap_or(u8::from(!no)))
 }
 
 impl From<Options> for Globals {
@@ -100,13 +120,17 @@ impl From<Options> for Globals {
             verbose: o.verbose,
             quiet: o.quiet,
             color: o.color,
+            given: Vec::new(),
         }
     }
 }
 
 impl FromArgMatches for Globals {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Options::from_arg_matches(matches).map(Self::from)
+        let mut globals = Options::from_arg_matches(matches).map(Self::from)?;
+        let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        globals.given = VARIABLES.into_iter().filter(|(id, _)| given(id)).map(|(_, name)| name).collect();
+        Ok(globals)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -117,12 +141,19 @@ impl FromArgMatches for Globals {
 
 impl Args for Globals {
     fn augment_args(command: Command) -> Command {
-        Options::augment_args(command)
+        without_empty_variables(Options::augment_args(command))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        Options::augment_args_for_update(command)
+        without_empty_variables(Options::augment_args_for_update(command))
     }
+}
+
+/// An empty variable counts as unset; clap would take it for a value, and a wrong one.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |name: &str| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let empty = VARIABLES.into_iter().filter(|(_, name)| is_empty(name));
+    empty.fold(command, |command, (id, _)| command.mut_arg(id, |arg| arg.env(None::<&'static str>)))
 }
 
 /// `-C DIR` names a directory that cannot be entered.
@@ -164,24 +195,32 @@ impl Globals {
     /// What was given, as the environment a plugin reads it from. Call [`Globals::enter`] first:
     /// a directory is entered, not handed on.
     pub fn environment(&self) -> Vec<(&'static str, OsString)> {
-        let text = |name, value: &Option<String>| value.as_ref().map(|v| (name, OsString::from(v)));
-        [
-            self.config.as_ref().map(|v| (env::CONFIG, v.into())),
-            text(env::CLUSTER, &self.cluster),
-            text(env::SERVICE, &self.service),
-            text(env::PROFILE, &self.profile),
-            text(env::REGION, &self.region),
-            (self.verbose > 0).then(|| (env::VERBOSE, self.verbose.to_string().into())),
-            self.quiet.then(|| (env::QUIET, "1".into())),
-            match self.color {
-                ColorChoice::Auto => None,
-                ColorChoice::Always => Some((env::COLOR, "always".into())),
-                ColorChoice::Never => Some((env::COLOR, "never".into())),
-            },
+        let text = |value: &Option<String>| value.as_ref().map(OsString::from);
+        let color = match self.color {
+            ColorChoice::Auto => None,
+            ColorChoice::Always => Some("always".into()),
+            ColorChoice::Never => Some("never".into()),
+        };
+        // An option that was given replaces what is inherited, also if it was given as nothing.
+        let nothing = |name| self.given.contains(&name).then(OsString::new);
+        let ours = [
+            (env::CONFIG, self.config.as_ref().map(OsString::from)),
+            (env::CLUSTER, text(&self.cluster)),
+            (env::SERVICE, text(&self.service)),
+            (env::PROFILE, text(&self.profile)),
+            (env::REGION, text(&self.region)),
+            (env::VERBOSE, (self.verbose > 0).then(|| self.verbose.to_string().into())),
+            (env::QUIET, self.quiet.then(|| "1".into())),
+            (env::COLOR, color.or_else(|| nothing(env::COLOR).map(|_| "auto".into()))),
         ]
-        .into_iter()
-        .flatten()
-        .collect()
+        .map(|(name, value)| (name, value.or_else(|| nothing(name))));
+        let aws = [
+            (env::AWS_PROFILE, text(&self.profile)),
+            (env::AWS_REGION, text(&self.region)),
+            (env::AWS_DEFAULT_REGION, text(&self.region)),
+        ];
+        let said = ours.into_iter().chain(aws);
+        said.filter_map(|(name, value)| value.map(|value| (name, value))).collect()
     }
 }
 
@@ -225,10 +264,23 @@ mod tests {
     fn what_was_given_becomes_environment_and_nothing_else_does() {
         let globals = parse(&["--cluster", "c", "--region", "eu-west-1", "-q", "--color", "never"]);
         let names: Vec<_> = globals.environment().into_iter().map(|(name, _)| name).collect();
-        for name in [env::CLUSTER, env::REGION, env::QUIET, env::COLOR] {
+        let region = [env::REGION, env::AWS_REGION, env::AWS_DEFAULT_REGION];
+        for name in [env::CLUSTER, env::QUIET, env::COLOR].into_iter().chain(region) {
             assert!(names.contains(&name), "{name}");
         }
         assert!(!names.contains(&env::SERVICE));
+    }
+
+    #[test]
+    fn an_option_that_says_the_default_or_nothing_is_handed_on_too() {
+        let said = parse(&["--color", "auto", "--cluster", ""]).environment();
+        assert_eq!(said, [(env::CLUSTER, "".into()), (env::COLOR, "auto".into())]);
+    }
+
+    #[test]
+    fn how_much_to_say_may_be_a_number_or_a_word() {
+        let counts = ["", "0", "false", "1", "true", "2"].map(|said| count(said).expect("a number"));
+        assert_eq!(counts, [0, 0, 0, 1, 1, 2]);
     }
 
     #[test]

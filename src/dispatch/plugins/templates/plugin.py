@@ -14,8 +14,8 @@ SUMMARY = "Say which task would be taken"
 GLOBALS = {
     "--cluster": "ECSX_CLUSTER",
     "--service": "ECSX_SERVICE",
-    "--profile": "AWS_PROFILE",
-    "--region": "AWS_REGION",
+    "--profile": "ECSX_PROFILE",
+    "--region": "ECSX_REGION",
     "--config": "ECSX_CONFIG",
 }
 

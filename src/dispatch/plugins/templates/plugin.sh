@@ -63,8 +63,8 @@ while [ $# -gt 0 ]; do
         --format) format=$2 ;;
         --cluster) export ECSX_CLUSTER="$2" ;;
         --service) export ECSX_SERVICE="$2" ;;
-        --profile) export AWS_PROFILE="$2" ;;
-        --region) export AWS_REGION="$2" ;;
+        --profile) export ECSX_PROFILE="$2" AWS_PROFILE="$2" ;;
+        --region) export ECSX_REGION="$2" AWS_REGION="$2" ;;
         --config) export ECSX_CONFIG="$2" ;;
         -C) cd "$2" ;;
         esac
