@@ -242,3 +242,60 @@ fn run_gives_a_command_the_environment_and_takes_its_exit_code() {
     assert!(stdout.starts_with("http://127.0.0.1:") && stdout.ends_with(" us-east-1\n"), "{stdout}");
     assert_eq!(run("kill -9 $$").status.code(), Some(137));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_word_to_end_is_passed_on_to_the_command_that_runs() {
+    use std::io::Read as _;
+    let mut command = std::process::Command::new(support::binary("ecsx-sandbox"));
+    command.args(["run", "--", "sh", "-c", "trap 'exit 7' TERM; echo up; while :; do sleep 0.05; done"]);
+    let mut run = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let stdout = run.stdout.as_mut().unwrap();
+    stdout.read_exact(&mut [0; 3]).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&run), rustix::process::Signal::TERM)
+        .unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(7));
+}
+
+#[test]
+fn a_taken_port_is_said_with_what_helps() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().port();
+    let output = std::process::Command::new(support::binary("ecsx-sandbox"))
+        .args(["serve", "--port", &taken.to_string()])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, b"");
+    assert!(stderr.starts_with(&format!("error: cannot listen on 127.0.0.1:{taken}")), "{stderr}");
+    assert!(stderr.contains("hint: "), "{stderr}");
+}
+
+#[test]
+fn a_key_that_expires_is_refused_and_the_next_one_taken() {
+    let sandbox = Sandbox::start();
+    let list = |key: &str| {
+        let scope = format!("{key}/20260101/us-east-1");
+        sandbox.api_as(&scope, &format!("{ECS}.ListClusters"), &json!({})).1
+    };
+    let old = sandbox.key().to_owned();
+    let new = sandbox.admin("POST", "key/expire", Value::Null)["AWS_ACCESS_KEY_ID"].clone();
+    assert_eq!(list(&old)["__type"], "ExpiredTokenException");
+    assert!(list(new.as_str().unwrap())["clusterArns"].is_array());
+}
+
+#[test]
+fn health_is_the_fixtures_until_it_changes() {
+    let world = "clusters: [{ name: c, services: [{ name: s, health: HEALTHY, containers: [a] }] }]";
+    let sandbox = Sandbox::with_fixture(world);
+    let id = sandbox.state()["tasks"][0]["id"].as_str().unwrap().to_owned();
+    let health = || {
+        let task = ecs(&sandbox, "DescribeTasks", json!({"cluster": "c", "tasks": [id]}))["tasks"][0].clone();
+        assert_eq!(task["healthStatus"], task["containers"][0]["healthStatus"]);
+        task["healthStatus"].clone()
+    };
+    assert_eq!(health(), "HEALTHY");
+    sandbox.admin("POST", &format!("tasks/{id}/health"), json!({"status": "UNHEALTHY"}));
+    assert_eq!(health(), "UNHEALTHY");
+}

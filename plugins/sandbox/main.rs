@@ -86,20 +86,20 @@ fn main() -> ExitCode {
     let globals = &mut arguments.globals;
     let ui = Ui::new(globals.color, globals.verbose, globals.quiet);
     let done = globals.enter().map_err(|error| Failure::new(error.to_string()).code(exit::USAGE));
-    match done.and_then(|()| run(arguments.command)) {
+    match done.and_then(|()| run(arguments.command, ui)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => ui.report(failure),
     }
 }
 
-fn run(command: Command) -> Result<u8, Failure> {
+fn run(command: Command, ui: Ui) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::because("cannot start", error))?;
     runtime.block_on(async {
         match command {
             Command::Demo => demo::demo().await,
             Command::Run { options, command } => run::run(&options, &command).await,
-            Command::Serve { options, output } => serve::serve(&options, output).await,
+            Command::Serve { options, output } => serve::serve(&options, output, ui).await,
         }
     })
 }

@@ -1,9 +1,11 @@
 //! `ecsx sandbox run`: a command with the sandbox as its AWS.
 
 use std::ffi::OsString;
+use std::process::ExitStatus;
 
 use ecsx::plugin::exit;
 use ecsx::ui::Failure;
+use tokio::process::Command;
 
 use crate::Options;
 use crate::serve::{self, UNSET};
@@ -14,24 +16,56 @@ pub(crate) async fn run(options: &Options, command: &[OsString]) -> Result<u8, F
         return Err(Failure::new("no command").code(exit::USAGE));
     };
     let sandbox = serve::start(options).await?;
-    let mut command = tokio::process::Command::new(program);
+    let mut command = Command::new(program);
     command.args(arguments).envs(sandbox.environment());
     for name in UNSET {
         command.env_remove(name);
     }
-    // A terminal's Ctrl-C reaches the command as well: it decides when to end, and so when we do.
-    let ignored = tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
-    let status = command.status().await;
-    ignored.abort();
-    status.map(code).map_err(|error| {
+    to_its_end(&mut command).await.map(code).map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
         let code = if missing { exit::NOT_FOUND } else { exit::CANNOT_RUN };
         Failure::because(format!("cannot run {}", program.display()), error).code(code)
     })
 }
 
+/// Runs the command. A terminal's Ctrl-C reaches it as well: it decides when to end, and so
+/// when we do. What is sent to us alone is passed on.
+#[cfg(unix)]
+async fn to_its_end(command: &mut Command) -> std::io::Result<ExitStatus> {
+    use rustix::process::{Pid, Signal, kill_process};
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut child = command.spawn()?;
+    loop {
+        tokio::select! {
+            status = child.wait() => return status,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {
+                if let Some(id) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+                    let _ = kill_process(id, Signal::TERM);
+                }
+            }
+        }
+    }
+}
+
+/// Runs the command. The console's Ctrl-C reaches it as well: it decides when to end, and
+/// so when we do.
+#[cfg(windows)]
+async fn to_its_end(command: &mut Command) -> std::io::Result<ExitStatus> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    let mut child = command.spawn()?;
+    loop {
+        tokio::select! {
+            status = child.wait() => return status,
+            _ = interrupt.recv() => {}
+        }
+    }
+}
+
 /// An exit status as shells have it.
-fn code(status: std::process::ExitStatus) -> u8 {
+fn code(status: ExitStatus) -> u8 {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
         return 128u8.wrapping_add(signal as u8);

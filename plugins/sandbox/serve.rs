@@ -1,10 +1,10 @@
 //! `ecsx sandbox serve`: a sandbox until interrupted.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use ecsx::plugin::exit;
-use ecsx::ui::Failure;
+use ecsx::ui::{Failure, Ui};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
@@ -24,15 +24,17 @@ pub(crate) async fn start(options: &Options) -> Result<Arc<Sandbox>, Failure> {
     }
     let listener = TcpListener::bind(("127.0.0.1", options.port)).await;
     let bound = listener.and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
-    let (port, listener) = bound
-        .map_err(|error| Failure::because(format!("cannot listen on 127.0.0.1:{}", options.port), error))?;
+    let (port, listener) = bound.map_err(|error| {
+        let failure = Failure::because(format!("cannot listen on 127.0.0.1:{}", options.port), error);
+        failure.hint("another sandbox may run there; without --port a free one is taken")
+    })?;
     let sandbox = Sandbox::new(port, fixture);
     tokio::spawn(http::serve(listener, sandbox.clone()));
     Ok(sandbox)
 }
 
 /// Serves until interrupted.
-pub(crate) async fn serve(options: &Options, output: Output) -> Result<u8, Failure> {
+pub(crate) async fn serve(options: &Options, output: Output, ui: Ui) -> Result<u8, Failure> {
     let sandbox = start(options).await?;
     let text = match output {
         Output::Sh => shell(&sandbox),
@@ -45,6 +47,9 @@ pub(crate) async fn serve(options: &Options, output: Output) -> Result<u8, Failu
     let mut stdout = std::io::stdout().lock();
     let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
     written.map_err(|error| Failure::because("cannot write to stdout", error))?;
+    if stdout.is_terminal() {
+        ui.status("\nA pretend AWS runs until Ctrl-C. Paste these lines into another shell to use it.");
+    }
     drop(stdout);
     interrupted().await;
     Ok(0)
@@ -60,7 +65,7 @@ fn shell(sandbox: &Sandbox) -> String {
 }
 
 /// Until somebody wants this process to end.
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
