@@ -106,6 +106,36 @@ fn who_was_never_inspected_is_never_asked() {
 }
 
 #[test]
+fn who_was_inspected_and_is_another_program_now_is_not_asked() {
+    let suite = suite();
+    suite.program("bin/ecsx-stars", "#!/bin/sh\ntouch \"$HOME/ran\"\n");
+    assert_eq!(suite.tab(&["stars", "-"]), ":0\n");
+    assert!(!suite.path("ran").exists());
+}
+
+#[test]
+fn an_answer_counts_though_something_of_the_plugin_goes_on() {
+    let suite = suite();
+    let answer = "#!/bin/sh\ncase $1 in\n__ecsx) echo \
+                  '{\"schema\":1,\"name\":\"b\",\"version\":\"1\",\"summary\":\"s\",\"complete\":true}';;\n\
+                  __complete) sleep 60 & printf 'a\\nb\\n:4\\n';;\nesac\n";
+    suite.program("bin/ecsx-b", answer);
+    assert_eq!(suite.run(&["plugin", "inspect", "b"]).code, Some(0));
+    assert_eq!(suite.tab(&["b", ""]), "a\nb\n:4\n");
+}
+
+#[test]
+fn what_cobra_means_otherwise_is_offered_as_no_word() {
+    let suite = suite();
+    for (said, offered) in [("json\\nyaml\\n:8", ":0\n"), ("x\\n:1", ":4\n"), ("sub\\n:16", ":16\n")] {
+        let describe = r#"[ "$1" = __ecsx ] && echo '{"schema":1,"name":"b","version":"1","summary":"s","complete":true}' && exit"#;
+        suite.program("bin/ecsx-b", format!("#!/bin/sh\n{describe}\nprintf '{said}\\n'\n"));
+        assert_eq!(suite.run(&["plugin", "inspect", "b"]).code, Some(0));
+        assert_eq!(suite.tab(&["b", ""]), offered, "{said}");
+    }
+}
+
+#[test]
 fn a_plugin_that_hangs_is_killed_with_its_children_and_offers_nothing() {
     let suite = suite();
     let mut command = suite.ecsx(&["__complete", "hangs", ""]);

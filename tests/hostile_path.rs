@@ -102,6 +102,61 @@ fn what_anybody_can_write_is_not_run() {
 }
 
 #[test]
+fn beside_ecsx_nothing_is_run_that_anybody_can_write_either() {
+    let suite = Suite::new();
+    for name in ["exec", "x"] {
+        let file = suite.plugin(&format!("suite/ecsx-{name}"));
+        mode(&file, 0o777);
+        refused(&suite.run(&[name]), 126);
+        mode(&file, 0o755);
+        // `ecsx` copied to /tmp: anybody may have put its plugins there.
+        mode(&suite.path("suite"), 0o1777);
+        refused(&suite.run(&[name]), 126);
+        mode(&suite.path("suite"), 0o755);
+        assert_eq!(suite.run(&[name]).stdout, format!("suite/ecsx-{name} <>\n"));
+    }
+}
+
+#[test]
+fn every_directory_on_the_way_to_a_plugin_counts() {
+    let suite = Suite::new();
+    suite.plugin("open/bin/ecsx-x");
+    let path = suite.path("open/bin").display().to_string();
+    assert_eq!(with_path(&suite, &path, &["x"]).stdout, "open/bin/ecsx-x <>\n");
+    // Anybody can put another `bin` there; in a sticky directory nobody can.
+    mode(&suite.path("open"), 0o777);
+    refused(&with_path(&suite, &path, &["x"]), 126);
+    mode(&suite.path("open"), 0o1777);
+    assert_eq!(with_path(&suite, &path, &["x"]).stdout, "open/bin/ecsx-x <>\n");
+    // A link in between that anybody may have made.
+    symlink(suite.path("open/bin/ecsx-x"), suite.path("open/link")).unwrap();
+    symlink(suite.path("open/link"), suite.path("bin/ecsx-y")).unwrap();
+    refused(&suite.run(&["y"]), 126);
+    mode(&suite.path("open"), 0o755);
+    assert_eq!(suite.run(&["y"]).stdout, "open/bin/ecsx-x <>\n");
+}
+
+#[test]
+fn a_file_that_is_called_as_a_command_of_ecsx_is_no_plugin() {
+    let suite = Suite::new();
+    for name in ["help", "plugin", "completion", "version"] {
+        let file = suite.plugin(&format!("bin/ecsx-{name}")).display().to_string();
+        let which = suite.run(&["plugin", "which", name]);
+        refused(&which, 126);
+        assert!(which.stderr.contains("command of ecsx itself"), "{}", which.stderr);
+        assert!(suite.run(&["plugin", "list"]).stdout.contains(&format!("{file} is never run")));
+        for words in [&["help"][..], &["version"]] {
+            assert!(
+                !suite.run(words).stdout.contains(&file)
+                    && !suite.run(words).stdout.contains("not inspected")
+            );
+        }
+        let tab = suite.tab(&[&name[..3]]);
+        assert_eq!(tab.lines().filter(|line| line.starts_with(name)).count(), 1, "{tab}");
+    }
+}
+
+#[test]
 fn a_later_file_that_may_run_is_taken_and_the_earlier_one_is_reported() {
     let suite = Suite::new();
     let first = suite.plugin("bin/ecsx-x");

@@ -10,7 +10,9 @@ use std::process::Command;
 
 use ecsx::plugin::{env, exit};
 use serde_json::Value;
-use support::suite::{Suite, said};
+use std::os::unix::fs::PermissionsExt as _;
+
+use support::suite::{Suite, mode, said};
 
 fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plugins.md")).unwrap()
@@ -125,7 +127,8 @@ fn installing_takes_no_name_of_ecsx_and_replaces_only_when_told() {
     suite.program("here/ecsx-x", "#!/bin/sh\necho second\n");
     assert_eq!(suite.run(&["plugin", "install", &plugin]).code, Some(1));
     assert!(fs::read_to_string(&installed).unwrap().contains("here/ecsx-x"));
-    assert_eq!(suite.run(&["plugin", "install", "--force", "here"]).code, Some(0));
+    let said = suite.run(&["plugin", "install", "--force", "here"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
     assert_eq!(suite.run(&["x"]).stdout, "second\n");
     for bad in ["here/ecsx-exec", "here/ecsx-version", "here/other"] {
         let bad = suite.plugin(bad).display().to_string();
@@ -140,6 +143,53 @@ fn only_what_was_installed_is_removed() {
     let said = suite.run(&["plugin", "remove", "x"]);
     assert_eq!(said.code, Some(1));
     assert!(plugin.exists() && said.stderr.contains("bin/ecsx-x"), "{}", said.stderr);
+}
+
+#[test]
+fn removing_takes_the_very_name_and_only_from_where_plugins_are_installed() {
+    let suite = Suite::new();
+    let installed = |name: &str| suite.path(".local/share/ecsx/plugins").join(format!("ecsx-{name}"));
+    for name in ["db", "db-load"] {
+        let plugin = suite.plugin(&format!("here/ecsx-{name}")).display().to_string();
+        assert_eq!(suite.run(&["plugin", "install", &plugin]).code, Some(0));
+    }
+    // `ecsx db dump` would run `db`; that is not what was said.
+    assert_eq!(suite.run(&["plugin", "remove", "db", "dump"]).code, Some(1));
+    assert!(installed("db").exists());
+    // What cannot run, or is shadowed, is there all the same.
+    mode(&installed("db-load"), 0o644);
+    assert_eq!(suite.run(&["plugin", "remove", "db", "load"]).code, Some(0));
+    assert!(!installed("db-load").exists());
+    let mut command = suite.ecsx(&["plugin", "remove", "db"]);
+    assert_eq!(said(command.env("ECSX_PLUGINS", suite.path("here"))).code, Some(0));
+    assert!(!installed("db").exists() && suite.path("here/ecsx-db").exists());
+}
+
+#[test]
+fn installing_gives_nobody_a_right_that_the_file_did_not_give() {
+    let suite = Suite::new();
+    let installed = suite.path(".local/share/ecsx/plugins/ecsx-x");
+    for (had, has) in [(0o700, 0o700), (0o755, 0o755), (0o777, 0o755)] {
+        let plugin = suite.plugin("here/ecsx-x");
+        mode(&plugin, had);
+        suite.run(&["plugin", "install", "--force", plugin.to_str().unwrap()]);
+        assert_eq!(fs::metadata(&installed).unwrap().permissions().mode() & 0o777, has);
+    }
+}
+
+#[test]
+fn nothing_that_a_plugin_says_drives_the_terminal() {
+    let suite = Suite::new();
+    let plugin = suite.program(
+        "bin/ecsx-x",
+        "#!/bin/sh\n[ \"$1\" = __ecsx ] && echo '{\"schema\":1,\"name\":\"x\",\"version\":\"1\",\"summary\":\"s\",\
+         \"homepage\":\"h\\u001b]0;PWN\\u0007\"}' && exit\nprintf '\\033[2Jhelp\\n'\n",
+    );
+    for words in [&["plugin", "inspect", "x"][..], &["plugin", "check", plugin.to_str().unwrap()]] {
+        let said = suite.run(words);
+        assert!(!said.stdout.contains(['\x1b', '\x07']), "{:?}", said.stdout);
+        assert!(said.stdout.contains("help") || said.stdout.contains("PWN"), "{:?}", said.stdout);
+    }
 }
 
 #[test]

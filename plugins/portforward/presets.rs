@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use ecsx::project::{self, Preset, Project};
 use ecsx::session::forward::{Bind, Destination, FORMS, Spec};
-use ecsx::ui::Failure;
+use ecsx::ui::{Failure, harmless};
 use serde_json::json;
 
 use crate::args::{Wish, usage};
@@ -88,7 +88,8 @@ pub(crate) fn list(project: &Project, json: bool) -> Result<u8, Failure> {
         };
     }
     let mut stdout = io::stdout();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    // A file's texts: none of them drives the terminal.
+    match stdout.write_all(harmless(&text).as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::because("cannot write to stdout", error))
         }

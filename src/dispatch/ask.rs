@@ -1,10 +1,9 @@
 //! Asking a plugin something: its stdout within a time and a size, or why there is none.
 //!
 //! Never its terminal: stdin and stderr lead nowhere, and it runs in a process group of its own
-//! that is killed when the time is over, with everything it started.
+//! that is killed when the time is over.
 
 use std::ffi::OsString;
-use std::io::Read as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -12,25 +11,33 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use ecsx::plugin::env;
+use ecsx::plugin::{Completion, env};
 
 /// How long a question may take and how much its answer may be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) time: Duration,
-    pub(crate) bytes: u64,
+    pub(crate) bytes: usize,
+    /// Whether these bytes are a whole answer; what is not, goes on until stdout is closed.
+    whole: fn(&[u8]) -> bool,
 }
 
 /// For `__complete`: any longer, and TAB feels broken. Slow machines say otherwise.
 pub(crate) fn complete() -> Limits {
     let said = std::env::var(env::COMPLETE_MS).ok().and_then(|said| said.parse().ok());
-    Limits { time: Duration::from_millis(said.unwrap_or(800)), bytes: 1 << 20 }
+    Limits {
+        time: Duration::from_millis(said.unwrap_or(800)),
+        bytes: 1 << 20,
+        // Something that it left running may hold stdout open for ever.
+        whole: Completion::is_complete,
+    }
 }
 
 /// For `__ecsx describe`.
-pub(crate) const DESCRIBE: Limits = Limits { time: Duration::from_secs(2), bytes: 64 << 10 };
+pub(crate) const DESCRIBE: Limits =
+    Limits { time: Duration::from_secs(2), bytes: 64 << 10, whole: |_| false };
 /// For what a person waits for: `--help`, `__ecsx man`.
-pub(crate) const READ: Limits = Limits { time: Duration::from_secs(5), bytes: 4 << 20 };
+pub(crate) const READ: Limits = Limits { time: Duration::from_secs(5), bytes: 4 << 20, whole: |_| false };
 
 /// What came back.
 #[derive(Debug)]
@@ -48,7 +55,7 @@ pub(crate) enum NoAnswer {
     /// It was still at it when the time was over.
     Late(Duration),
     /// It said more than anybody wants to know.
-    TooMuch(u64),
+    TooMuch(usize),
 }
 
 impl fmt::Display for NoAnswer {
@@ -78,18 +85,17 @@ pub(crate) fn ask(
 
     let (done, read) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
-        thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let outcome = stdout.take(limits.bytes + 1).read_to_end(&mut bytes).map(|_| bytes);
-            let _ = done.send(outcome);
-        });
+        thread::spawn(move || done.send(read_answer(stdout, limits)));
     }
     let answer = match read.recv_timeout(limits.time) {
-        Ok(Ok(stdout)) if stdout.len() as u64 > limits.bytes => Err(NoAnswer::TooMuch(limits.bytes)),
-        Ok(Ok(stdout)) => match end(&mut child, limits.time.saturating_sub(started.elapsed())) {
-            Some(status) => Ok(Answer { stdout, status, took: started.elapsed() }),
-            None => Err(NoAnswer::Late(limits.time)),
-        },
+        Ok(Ok(stdout)) if stdout.len() > limits.bytes => Err(NoAnswer::TooMuch(limits.bytes)),
+        Ok(Ok(stdout)) => {
+            let ended = end(&mut child, limits.time.saturating_sub(started.elapsed()));
+            // It has said it all: what it does with the rest of its time is its own affair.
+            let ended = ended.or_else(|| (limits.whole)(&stdout).then(|| kill(&mut child)).flatten());
+            let took = started.elapsed();
+            ended.map(|status| Answer { stdout, status, took }).ok_or(NoAnswer::Late(limits.time))
+        }
         Ok(Err(error)) => Err(NoAnswer::NotStarted(error)),
         Err(_) => Err(NoAnswer::Late(limits.time)),
     };
@@ -97,6 +103,20 @@ pub(crate) fn ask(
         kill(&mut child);
     }
     answer
+}
+
+/// Reads until the answer is whole, too much, or over.
+fn read_answer(mut stdout: impl io::Read, limits: Limits) -> io::Result<Vec<u8>> {
+    let (mut answer, mut some) = (Vec::new(), [0; 8192]);
+    while answer.len() <= limits.bytes && !(limits.whole)(&answer) {
+        match stdout.read(&mut some) {
+            Ok(0) => break,
+            Ok(count) => answer.extend_from_slice(&some[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(answer)
 }
 
 /// How it ended, if it does within `time`. Its stdout is closed, so it is about to.
@@ -113,21 +133,21 @@ fn end(child: &mut Child, time: Duration) -> Option<ExitStatus> {
     }
 }
 
-/// Kills it and whatever it started.
-fn kill(child: &mut Child) {
+/// Kills it and what it started, but for what left its process group; how it ended.
+fn kill(child: &mut Child) -> Option<ExitStatus> {
     #[cfg(unix)]
     if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
     let _ = child.kill();
-    let _ = child.wait();
+    child.wait().ok()
 }
 
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
-    const QUICK: Limits = Limits { time: Duration::from_millis(200), bytes: 100 };
+    const QUICK: Limits = Limits { time: Duration::from_millis(200), bytes: 100, whole: |_| false };
 
     fn sh(script: &str, limits: Limits) -> Result<Answer, NoAnswer> {
         ask(Path::new("/bin/sh"), &["-c".into(), script.into()], &[("WHO", "me".into())], limits)
@@ -150,7 +170,17 @@ mod tests {
 
     #[test]
     fn what_talks_without_end_is_killed() {
-        assert!(matches!(sh("yes", Limits { time: READ.time, bytes: 100 }), Err(NoAnswer::TooMuch(100))));
+        assert!(matches!(sh("yes", Limits { bytes: 100, ..READ }), Err(NoAnswer::TooMuch(100))));
+    }
+
+    #[test]
+    fn an_answer_that_is_whole_counts_whoever_still_holds_stdout() {
+        let whole = Limits { whole: Completion::is_complete, ..READ };
+        let answer = sh("sleep 60 & printf 'a\\n:4\\n'", whole).expect("answers");
+        assert_eq!((answer.stdout, answer.status.success()), (b"a\n:4\n".to_vec(), true));
+        // Itself may be at something else, too: that is ended with its time.
+        let answer = sh("printf ':4\\n'; sleep 60", Limits { whole: whole.whole, ..QUICK }).expect("answers");
+        assert_eq!((answer.stdout, answer.status.success()), (b":4\n".to_vec(), false));
     }
 
     #[test]

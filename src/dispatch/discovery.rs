@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::BUILT_IN;
 use super::name::{FIRST_PARTY, Name};
-use super::trust::{Refusal, check_directory, check_file};
+use super::trust::{Refusal, check_file};
 
 /// Where a directory of plugins comes from, in the order of the search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -81,7 +82,7 @@ impl Search {
     /// Every file that has this name, in the order of the search; a directory that is named
     /// twice counts once. The first without a refusal is the one that runs.
     pub(crate) fn candidates(&self, name: &Name) -> impl Iterator<Item = Candidate> + use<'_> {
-        let (file, ours) = (name.file(), name.first_party().is_some());
+        let (name, file) = (name.clone(), name.file());
         let mut seen = Vec::new();
         self.places.iter().filter_map(move |(place, origin)| {
             let path = place.join(&file);
@@ -91,7 +92,7 @@ impl Search {
                 return None;
             }
             seen.push(real);
-            let refusal = judge(ours, &path, *origin).err();
+            let refusal = judge(&name, &path, *origin).err();
             Some(Candidate { path, origin: *origin, refusal })
         })
     }
@@ -105,19 +106,13 @@ impl Search {
     }
 }
 
-/// Whether the file at `path` may run under its name; `ours`: the name is a first-party one.
-fn judge(ours: bool, path: &Path, origin: Origin) -> Result<(), Refusal> {
-    if ours && origin != Origin::Beside {
+/// Whether the file at `path` may run under this name.
+fn judge(name: &Name, path: &Path, origin: Origin) -> Result<(), Refusal> {
+    if BUILT_IN.contains(&name.as_str()) {
+        return Err(Refusal::BuiltIn);
+    }
+    if name.first_party().is_some() && origin != Origin::Beside {
         return Err(Refusal::NotOurs);
     }
-    // Whoever can write beside `ecsx` can replace `ecsx` itself: no guard is left to be had.
-    if origin != Origin::Beside
-        && let Some(directory) = path.parent()
-    {
-        check_directory(directory)?;
-    }
-    match check_file(path) {
-        Err(Refusal::WritableByAll(_)) if origin == Origin::Beside => Ok(()),
-        judged => judged,
-    }
+    check_file(path)
 }

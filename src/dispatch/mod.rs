@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use ecsx::plugin::{Globals, env, exit};
-use ecsx::ui::Failure;
+use ecsx::ui::{Failure, harmless};
 
 use cli::{Cli, Commands};
 use name::Name;
@@ -95,10 +95,10 @@ fn hand_over(suite: &Suite, chosen: &Chosen, words: &[OsString]) -> Result<ExitC
 }
 
 /// Prints what was asked for. A reader that has gone, as in `ecsx plugin list | head -1`, has
-/// what it wanted.
+/// what it wanted. Plugins and files have their say in it: nothing of that drives the terminal.
 fn print(text: &str) -> Result<ExitCode, Failure> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(harmless(text).as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::because("cannot write to stdout", error))
         }

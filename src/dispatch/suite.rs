@@ -109,6 +109,9 @@ impl Suite {
                 Failure::new(format!("`{typed}` is part of ecsx and its program {} is missing", name.file()))
                     .hint("it belongs beside `ecsx`: install the suite again")
             }
+            Some(name) if super::BUILT_IN.contains(&name.as_str()) => {
+                Failure::new(format!("`{typed}` is no plugin: it is a command of ecsx itself"))
+            }
             Some(_) => Failure::new(format!("no plugin is called `{typed}`")),
             None => Failure::new(format!("`{typed}` cannot be a plugin: names are of a-z, 0-9 and -")),
         };

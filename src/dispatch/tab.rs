@@ -65,7 +65,7 @@ fn ask_plugin(suite: &Suite, chosen: &Chosen, words: &[OsString], current: &str)
     arguments.extend_from_slice(&words[chosen.words..]);
     arguments.push(current.into());
     match suite.ask(&chosen.name, &chosen.candidate.path, &arguments, ask::complete()) {
-        Ok(answer) => Completion::parse(&String::from_utf8_lossy(&answer.stdout)),
+        Ok(answer) => Completion::parse(&String::from_utf8_lossy(&answer.stdout)).for_shells(),
         Err(_) => Completion::nothing(),
     }
 }

@@ -1,8 +1,14 @@
 //! Whether a file may be run as a plugin: the guard in front of every path that is executed.
 
+#[cfg(unix)]
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, Metadata};
+#[cfg(unix)]
+use std::path::Component;
 use std::path::{Path, PathBuf};
+
+use super::name::Name;
 
 /// Why a file that has a plugin's name is not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +23,8 @@ pub(crate) enum Refusal {
     WritableByAll(PathBuf),
     /// It has the name of a plugin of ecsx' own and is not where that one is.
     NotOurs,
+    /// It has the name of a command that is no plugin.
+    BuiltIn,
 }
 
 impl fmt::Display for Refusal {
@@ -26,6 +34,7 @@ impl fmt::Display for Refusal {
             Self::NotAFile => f.write_str("is not a file"),
             Self::NotExecutable => f.write_str("is not executable"),
             Self::WritableByAll(path) => write!(f, "refused: anybody can write to {}", path.display()),
+            Self::BuiltIn => f.write_str("is never run: this name is a command of ecsx itself"),
             Self::NotOurs => f.write_str("refused: this name belongs to ecsx and is only run from beside it"),
         }
     }
@@ -36,10 +45,16 @@ impl Refusal {
     pub(crate) fn hint(&self, path: &Path) -> Option<String> {
         match self {
             Self::NotExecutable if cfg!(unix) => Some(format!("chmod +x {}", path.display())),
-            Self::WritableByAll(place) if place.is_dir() => Some(format!(
-                "put it where only you can write: `ecsx plugin install {}`, once you trust it",
-                path.display()
-            )),
+            Self::WritableByAll(place) if place.is_dir() => {
+                let file = path.file_name().and_then(|file| Name::of_file(file.to_str()?));
+                Some(match file.filter(|name| name.first_party().is_none()) {
+                    Some(_) => format!(
+                        "put it where only you can write: `ecsx plugin install {}`, once you trust it",
+                        path.display()
+                    ),
+                    None => "install the suite where only you can write".to_owned(),
+                })
+            }
             Self::WritableByAll(file) => Some(format!("chmod o-w {}", file.display())),
             _ => None,
         }
@@ -59,29 +74,79 @@ pub(crate) fn check_file(path: &Path) -> Result<(), Refusal> {
     if writable_by_all(&metadata) {
         return Err(Refusal::WritableByAll(real));
     }
-    match real.parent() {
-        Some(directory) => check_directory(directory),
-        None => Ok(()),
-    }
+    check_way(path)
 }
 
-/// `Err`: anybody could have put a plugin into `directory`.
-pub(crate) fn check_directory(directory: &Path) -> Result<(), Refusal> {
-    match fs::metadata(directory) {
-        Ok(metadata) if writable_by_all(&metadata) => Err(Refusal::WritableByAll(directory.to_owned())),
-        Ok(_) => Ok(()),
-        Err(error) => Err(Refusal::Unreadable(error.to_string())),
+/// Links that are followed on the way to a file; the kernel's own bound.
+#[cfg(unix)]
+const MOST_LINKS: usize = 40;
+
+/// `Err`: somebody else could have put another file at `path`. Goes there as the kernel does, link
+/// by link, and looks at every directory that decides where it leads.
+#[cfg(unix)]
+fn check_way(path: &Path) -> Result<(), Refusal> {
+    let parts = |path: &Path| -> Vec<OsString> {
+        path.components().rev().map(|part| part.as_os_str().to_owned()).collect()
+    };
+    let unreadable = |error: std::io::Error| Refusal::Unreadable(error.to_string());
+    let path = std::path::absolute(path).map_err(unreadable)?;
+    let (mut here, mut left, mut links) = (PathBuf::new(), parts(&path), 0);
+    while let Some(part) = left.pop() {
+        match Path::new(&part).components().next() {
+            Some(Component::Normal(_)) => {}
+            Some(Component::ParentDir) => {
+                here.pop();
+                continue;
+            }
+            _ => {
+                here.push(&part);
+                continue;
+            }
+        }
+        let next = here.join(&part);
+        let (directory, entry) = (metadata(&here)?, fs::symlink_metadata(&next).map_err(unreadable)?);
+        // Others cannot replace what is in a sticky directory (/tmp), but they can add files and
+        // links to it: only directories are taken from there.
+        if writable_by_all(&directory) && !(is_sticky(&directory) && entry.is_dir()) {
+            return Err(Refusal::WritableByAll(here));
+        }
+        if !entry.is_symlink() {
+            here = next;
+            continue;
+        }
+        links += 1;
+        if links > MOST_LINKS {
+            return Err(Refusal::Unreadable("too many links".to_owned()));
+        }
+        left.extend(parts(&fs::read_link(&next).map_err(unreadable)?));
     }
+    Ok(())
+}
+
+/// Windows: rights are access lists, and the places a user's PATH names are not for all.
+#[cfg(not(unix))]
+fn check_way(_: &Path) -> Result<(), Refusal> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn metadata(path: &Path) -> Result<Metadata, Refusal> {
+    fs::metadata(path).map_err(|error| Refusal::Unreadable(error.to_string()))
+}
+
+#[cfg(unix)]
+fn is_sticky(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.permissions().mode() & 0o1000 != 0
 }
 
 #[cfg(unix)]
 fn writable_by_all(metadata: &Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    // A sticky directory (/tmp) keeps others from replacing a file, not from adding one.
     metadata.permissions().mode() & 0o002 != 0
 }
 
-/// Windows: rights are access lists, and the places a user's PATH names are not for all.
+/// Windows: as above.
 #[cfg(not(unix))]
 fn writable_by_all(_: &Metadata) -> bool {
     false

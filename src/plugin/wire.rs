@@ -94,6 +94,29 @@ impl Completion {
         }
         Self::nothing()
     }
+
+    /// The same with candidates that are words, and nothing else: of cobra's directives that give
+    /// them another meaning, a failure offers nothing, and a wish for files of some extensions or
+    /// below some directory is a wish for files or directories.
+    pub fn for_shells(self) -> Self {
+        let has = |bit| self.directive & bit != 0;
+        match self.directive {
+            _ if has(directive::ERROR) => Self::nothing(),
+            _ if has(directive::DIRECTORIES) => {
+                Self { candidates: Vec::new(), directive: directive::DIRECTORIES }
+            }
+            _ if has(directive::EXTENSIONS) => Self { candidates: Vec::new(), directive: directive::DEFAULT },
+            _ => self,
+        }
+    }
+
+    /// Whether an answer is complete: it holds the last line.
+    pub fn is_complete(wire: &[u8]) -> bool {
+        let lines = wire.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+        lines
+            .filter_map(|line| line.strip_prefix(b":"))
+            .any(|number| std::str::from_utf8(number).is_ok_and(|number| number.trim().parse::<u8>().is_ok()))
+    }
 }
 
 impl fmt::Display for Completion {
@@ -123,6 +146,28 @@ mod tests {
     fn chatter_after_the_directive_and_active_help_are_no_candidates() {
         let wire = "_activeHelp_ read the manual\nx\n:4\nCompletion ended with directive: 4\n";
         assert_eq!(Completion::parse(wire), Completion { candidates: vec!["x".into()], directive: 4 });
+    }
+
+    #[test]
+    fn a_directive_that_gives_candidates_another_meaning_leaves_none() {
+        for (wire, directive) in [("json\nyaml\n:8\n", 0), ("x\n:1\n", 4), ("dir\n:16\n", 16), ("x\n:5\n", 4)]
+        {
+            assert_eq!(
+                Completion::parse(wire).for_shells(),
+                Completion { candidates: Vec::new(), directive },
+                "{wire:?}"
+            );
+        }
+        assert_eq!(Completion::parse("x\n:6\n").for_shells().candidates, ["x".into()]);
+    }
+
+    #[test]
+    fn an_answer_ends_with_its_directive() {
+        for (wire, complete) in
+            [("a\n:4\n", true), ("a\n:4", false), (":x\n", false), (":4\nmore", true), ("", false)]
+        {
+            assert_eq!(Completion::is_complete(wire.as_bytes()), complete, "{wire:?}");
+        }
     }
 
     #[test]

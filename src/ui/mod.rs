@@ -151,8 +151,9 @@ fn indented(text: &str, margin: &str) -> String {
     clean(text).replace('\n', &format!("\n{margin}"))
 }
 
-/// Without control characters, and without those that turn the direction of writing around.
-fn clean(text: &str) -> String {
+/// `text` without control characters, and without those that turn the direction of writing
+/// around: fit to be shown on stdout, too. Lines and tabs stay.
+pub fn harmless(text: &str) -> String {
     let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let breaks = |c: char| matches!(c, '\u{2028}' | '\u{2029}');
     let harmless = |c: char| match c {
@@ -160,12 +161,15 @@ fn clean(text: &str) -> String {
         c if c.is_control() || turns(c) || breaks(c) => '\u{fffd}',
         c => c,
     };
+    text.chars().map(harmless).collect()
+}
+
+fn clean(text: &str) -> String {
     let text = text.trim_end();
-    let mut clean: String = text.chars().take(LONGEST).map(harmless).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        clean.push('…');
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => harmless(&text[..end]) + "…",
+        None => harmless(text),
     }
-    clean
 }
 
 #[cfg(test)]

@@ -93,6 +93,16 @@ fn a_command_behind_a_preset_finds_its_port() {
 }
 
 #[test]
+fn what_a_file_says_does_not_drive_the_terminal() {
+    let project = Project::new();
+    let text = "presets:\n  x: {host: \"h\\e]0;PWN\\a\\e[2J\", port: 80, container: \"c\\e[2J\"}\n";
+    fs::write(project.directory.path().join("ecsx.yml"), text).unwrap();
+    let output = project.output(&["--list"]);
+    let list = String::from_utf8(output.stdout).unwrap();
+    assert!(list.starts_with('x') && !list.contains(['\x1b', '\x07']), "{list:?}");
+}
+
+#[test]
 fn the_list_shows_each_and_asks_nothing_of_aws() {
     let project = Project::new();
     let list = String::from_utf8(project.output(&["--list"]).stdout).unwrap();

@@ -6,12 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ecsx::plugin::exit;
 use ecsx::ui::Failure;
 
-use super::super::discovery::Origin;
 use super::super::name::Name;
 use super::super::print;
-use super::super::suite::{Chosen, Suite};
+use super::super::suite::Suite;
 use super::super::trust::{Refusal, check_file};
 use super::inspect;
 
@@ -55,20 +55,32 @@ pub(super) fn install(suite: &Suite, path: &Path, force: bool) -> Result<ExitCod
     print(&format!("Installed {}: {said}.\nRun it: ecsx {typed}\n", file.display()))
 }
 
+/// Removes the file of this very name, whatever else the words could mean to `ecsx NAME`, and
+/// whether or not it is the one that runs.
 pub(super) fn remove(suite: &Suite, words: &[OsString]) -> Result<ExitCode, Failure> {
-    let Chosen { name, candidate, .. } = suite.choose(words)?;
-    if candidate.origin != Origin::Installed {
-        let message = format!("{} was not installed by `ecsx plugin install`", candidate.path.display());
-        return Err(Failure::new(message).hint("remove it the way it came"));
+    let typed: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    let name = Name::new(&typed.join("-"))
+        .ok_or_else(|| Failure::new(format!("`{}` cannot be a plugin", typed.join(" "))).code(exit::USAGE))?;
+    let directory = suite.installed.as_ref().ok_or_else(|| Failure::new("cannot tell where your home is"))?;
+    let file = directory.join(name.file());
+    if fs::symlink_metadata(&file).is_err() {
+        let failure = Failure::new(format!("{name} is not installed: there is no {}", file.display()));
+        return Err(match suite.search.candidates(&name).next() {
+            Some(other) => failure.hint(format!(
+                "{} did not come by `ecsx plugin install`: remove it the way it came",
+                other.path.display()
+            )),
+            None => failure,
+        });
     }
-    fs::remove_file(&candidate.path)
-        .map_err(|error| Failure::because(format!("cannot remove {}", candidate.path.display()), error))?;
+    fs::remove_file(&file)
+        .map_err(|error| Failure::because(format!("cannot remove {}", file.display()), error))?;
     suite.records.forget(&name);
-    print(&format!("Removed {}.\n", candidate.path.display()))
+    print(&format!("Removed {}.\n", file.display()))
 }
 
 /// The plugin's name and program at `path`, or in the directory there.
-fn program(path: &Path) -> Result<(Name, PathBuf), Failure> {
+pub(super) fn program(path: &Path) -> Result<(Name, PathBuf), Failure> {
     let named = |path: &Path| Name::of_file(path.file_name()?.to_str()?).map(|name| (name, path.to_owned()));
     if !path.is_dir() {
         return named(path).ok_or_else(|| {
@@ -93,7 +105,8 @@ fn program(path: &Path) -> Result<(Name, PathBuf), Failure> {
 #[cfg(unix)]
 fn only_the_user_writes(file: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755))
+    let mode = fs::metadata(file)?.permissions().mode();
+    fs::set_permissions(file, fs::Permissions::from_mode(mode & 0o755))
 }
 
 #[cfg(not(unix))]

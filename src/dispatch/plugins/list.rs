@@ -49,8 +49,10 @@ pub(super) fn main(suite: &Suite, output: &Output) -> Result<ExitCode, Failure> 
         text += &format!("{:names$}  {version:versions$}  {path}\n", entry.name);
         let indented = [
             entry.summary.clone().or_else(|| {
-                let inspect =
-                    format!("not inspected; to have summary and TAB: ecsx plugin inspect {}", entry.name);
+                let inspect = format!(
+                    "not inspected as it is now; to have summary and TAB: ecsx plugin inspect {}",
+                    entry.name
+                );
                 entry.path.is_some().then_some(inspect)
             }),
             (entry.path.is_none() && entry.problems.is_empty()).then(|| "missing".to_owned()),
