@@ -13,13 +13,13 @@ use crate::presets::Flags;
 
 /// Forward local ports into a running ECS task, or through it to hosts it can reach
 ///
-/// The local port is bound first and stays: when the connection to AWS is lost, or the task
-/// replaced by a deployment, new connections go to the next session.
+/// The local port is bound first and stays until Ctrl-C: what is open survives a lost network;
+/// when a deployment replaces the task, new connections go to another one.
 #[derive(Debug, Parser)]
 #[command(name = "ecsx-portforward", version, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// LOCAL:REMOTE, :REMOTE or PORT: ports of the container itself, as with kubectl; or the name
-    /// of a preset of ecsx.yml
+    /// PORT, LOCAL:REMOTE or :REMOTE (a free local port), as with kubectl: to a port of the container
+    /// itself; any form of -L; or the name of a preset of ecsx.yml
     #[arg(value_name = "FORWARD")]
     words: Vec<String>,
 
@@ -27,8 +27,8 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) list: bool,
 
-    /// [BIND:]LOCAL:HOST:PORT as with ssh; :HOST:PORT takes a free local port, LOCAL:PORT the
-    /// container's own port. May be repeated
+    /// [BIND:]LOCAL:HOST:PORT as with ssh: to a host that the task can reach; :HOST:PORT takes a free
+    /// local port, LOCAL:PORT is a port of the container itself. May be repeated
     #[arg(short = 'L', value_name = "FORWARD")]
     forwards: Vec<String>,
 
@@ -60,12 +60,13 @@ pub(crate) struct Args {
     #[arg(long, hide = true)]
     port_forward: bool,
 
-    #[command(flatten)]
-    pub(crate) options: Options,
-
     /// Command to run once the ports are ready; its exit code becomes ours
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+
+    // Last: clap puts what follows under the heading of its options.
+    #[command(flatten)]
+    pub(crate) options: Options,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -75,10 +76,11 @@ enum Format {
 
 const EXAMPLES: &str = "\
 Examples:
-  ecsx portforward -L 15432:db.internal:5432         psql -h localhost -p 15432
-  ecsx portforward 8080:80                           the container's own port 80
-  ecsx portforward -L :db.internal:5432 -- psql      a free port, for one command
-  ecsx portforward db redis                          by name, as ecsx.yml has them
+  ecsx portforward 8080                           the container's own port 8080 on localhost:8080
+  ecsx portforward 9000:8080                      the same on localhost:9000
+  ecsx portforward -L 15432:db.internal:5432      db.internal, as the task sees it, on localhost:15432
+  ecsx portforward -L :db.internal:5432 -- psql   on a free port, for one command
+  ecsx portforward db redis                       by name, as ecsx.yml has them
 
 A COMMAND finds the first port in ECSX_LOCAL_HOST, ECSX_LOCAL_PORT and ECSX_LOCAL_ADDR (the others
 in ECSX_LOCAL_PORT_2 …), in PGHOST and PGPORT, in MYSQL_HOST and MYSQL_TCP_PORT, and where its
@@ -173,6 +175,13 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_puts_every_word_where_it_belongs() {
+        let help = Args::command().render_help().to_string();
+        let arguments = help.split("Options:").next().unwrap();
+        assert!(arguments.contains("[FORWARD]...") && arguments.contains("[COMMAND]..."), "{help}");
     }
 
     #[test]
