@@ -58,12 +58,13 @@ pub(crate) struct Args {
     #[arg(long)]
     keepalive: bool,
 
-    #[command(flatten)]
-    pub(crate) options: Options,
-
     /// Command to run, word by word
     #[arg(last = true, value_name = "COMMAND")]
     words: Vec<OsString>,
+
+    // Last: clap puts what follows under the heading of its options.
+    #[command(flatten)]
+    pub(crate) options: Options,
 }
 
 /// How the command is connected.
