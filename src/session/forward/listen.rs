@@ -1,7 +1,9 @@
 //! The local end of a forward: ports bound before anything is asked of AWS.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+#[cfg(unix)]
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -10,6 +12,9 @@ use super::spec::Bind;
 
 /// Free ports tried before giving up on one that all families have free.
 const TRIES: usize = 20;
+/// How long a program on this machine may take to answer.
+#[cfg(unix)]
+const ANSWER: Duration = Duration::from_millis(250);
 
 /// A local port, bound on one address or more.
 #[derive(Debug)]
@@ -117,18 +122,69 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = exclusive(address)?;
+    socket.listen(1024)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// A socket that has `address` for itself, but for what is left of old connections: that is what
+/// SO_REUSEADDR is for on Linux. BSD and macOS take it for leave to listen beside somebody who
+/// listens on all addresses, and localhost would lead to another place without a word.
+#[cfg(unix)]
+fn exclusive(address: SocketAddr) -> io::Result<Socket> {
+    if let Err(e) = bound(address, false)
+        && e.kind() == io::ErrorKind::AddrInUse
+        && is_served(address)
+    {
+        return Err(e);
+    }
+    bound(address, true)
+}
+
+/// A socket that has `address` for itself. Windows lets one of all addresses and one of this
+/// address have the same port.
+#[cfg(windows)]
+fn exclusive(address: SocketAddr) -> io::Result<Socket> {
+    let other = match (address.ip().is_unspecified(), address.is_ipv4()) {
+        (true, _) => on_loopback(address).ip(),
+        (false, true) => Ipv4Addr::UNSPECIFIED.into(),
+        (false, false) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    if address.port() != 0 {
+        bound(SocketAddr::new(other, address.port()), false)?;
+    }
+    bound(address, false)
+}
+
+fn bound(address: SocketAddr, reuse: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // Or :: would take 0.0.0.0 along, and the second bind fail.
         socket.set_only_v6(true)?;
     }
     // On Windows this would let two programs share a port.
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
+    if reuse {
+        socket.set_reuse_address(true)?;
+    }
     socket.bind(&address.into())?;
-    socket.listen(1024)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    Ok(socket)
+}
+
+/// Whether somebody answers there.
+#[cfg(unix)]
+fn is_served(address: SocketAddr) -> bool {
+    std::net::TcpStream::connect_timeout(&on_loopback(address), ANSWER).is_ok()
+}
+
+/// Where this machine reaches a port on all addresses.
+fn on_loopback(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 #[cfg(test)]
@@ -160,6 +216,29 @@ mod tests {
                 assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn a_port_that_somebody_has_on_all_addresses_is_in_use_and_the_other_way_round() {
+        for (holder, bind) in [("0.0.0.0", Bind::Loopback), ("127.0.0.1", Bind::Public)] {
+            let taken = TcpListener::bind((holder, 0)).unwrap();
+            let port = taken.local_addr().unwrap().port();
+            let error = Listener::bind(&bind, port).unwrap_err();
+            assert!(matches!(error, ListenError::InUse { .. }), "{holder}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_old_connections_does_not_keep_the_port() {
+        let first = Listener::bind(&Bind::Addresses(vec![Ipv4Addr::LOCALHOST.into()]), 0).unwrap();
+        let client = std::net::TcpStream::connect(first.addresses[0]).unwrap();
+        first.sockets[0].set_nonblocking(false).unwrap();
+        // Who closes first has the remains.
+        drop(first.sockets[0].accept().unwrap());
+        drop(client);
+        let port = first.port();
+        drop(first);
+        Listener::bind(&Bind::Addresses(vec![Ipv4Addr::LOCALHOST.into()]), port).unwrap();
     }
 
     #[test]
