@@ -48,7 +48,7 @@ pub(crate) async fn serve(options: &Options, output: Output, ui: Ui) -> Result<u
     let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
     written.map_err(|error| Failure::because("cannot write to stdout", error))?;
     if stdout.is_terminal() {
-        ui.status("\nA pretend AWS runs until Ctrl-C. Paste these lines into another shell to use it.");
+        ui.status("A pretend AWS runs until Ctrl-C. Paste the lines above into another shell to use it.");
     }
     drop(stdout);
     interrupted().await;

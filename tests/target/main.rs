@@ -1,6 +1,9 @@
 //! `ecsx target`, as a person or a script meets it, against the sandbox.
 #![cfg(feature = "aws")]
 
+mod asking;
+mod credentials;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::{Command, Output};
@@ -200,130 +203,6 @@ fn a_task_whose_health_checks_fail_is_taken_only_when_there_is_no_other() {
     assert!(said.contains("is UNHEALTHY: the only one of service worker in cluster prod"), "{said}");
 }
 
-#[cfg(unix)]
-#[test]
-fn a_filter_command_picks_from_ecstas_lines() {
-    let place = Place::new();
-    let pick =
-        |filter: &str| place.json(&["--service", "web", "--filter-command", filter])["task_id"].clone();
-    let (first, second) = (pick("sed -n 1p"), pick("sed -n 2p"));
-    assert_ne!(first, second);
-    refuses(
-        place.target(&["--service", "web", "--filter-command", "exit 7 "]),
-        &["filter command `exit 7 `", "exit status: 7", "--task"],
-    );
-}
-
-#[cfg(unix)]
-#[test]
-fn ecstas_query_says_what_the_filter_is_given() {
-    let place = Place::new();
-    let asked = |query: &str, filter: &str| {
-        let mut command =
-            place.target(&["--service", "web", "--container", "web", "--filter-command", filter]);
-        command.env("ECSTA_TASK_FORMAT_QUERY", query);
-        command
-    };
-    let query = r#"[.launchType, (.containers | map(.name) | sort | join("+")), .createdAt[:2], .tags] | map(tostring) | @tsv"#;
-    let picked = asked(query, "grep -P '^[0-9a-f]{32}\tFARGATE\tenvoy\\+web\t20\t\\[\\]$' | tail -n 1");
-    let output = { picked }.output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    refuses(asked(".x |", "head -n 1"), &["task_format_query `.x |`", "--task"]);
-    // One task, nobody asked: the query does not matter.
-    place.prints(&["--service", "worker"]);
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_person_on_a_terminal_is_asked() {
-    let place = Place::new();
-    let newest = place.json(&["--service", "web"])["task_id"].clone();
-    let mut command = place.target(&["--service", "web", "--container", "web", "--color", "never"]);
-    command.env("TERM", "xterm").env("PATH", "/usr/bin:/bin");
-    let mut terminal = support::terminal::Terminal::start(&command);
-    terminal.wait_for(newest.as_str().unwrap());
-    terminal.type_keys("\x1b[B\r");
-    terminal.wait_for("ecs:prod_");
-    assert_eq!(terminal.end(), Some(0));
-
-    let mut terminal = support::terminal::Terminal::start(&command);
-    terminal.wait_for(newest.as_str().unwrap());
-    terminal.type_keys("\x03");
-    terminal.wait_for("error: ");
-    assert_eq!(terminal.end(), Some(130));
-}
-
-/// Ends with nothing chosen, however it was left.
-#[cfg(unix)]
-#[test]
-fn a_filter_that_is_left_is_exit_code_130() {
-    let place = Place::new();
-    for filter in ["exit 1 ", "exit 130 ", "kill -TERM $$"] {
-        let output = place.target(&["--service", "web", "--filter-command", filter]).output().unwrap();
-        assert_eq!(output.status.code(), Some(130), "{filter}: {}", stderr(&output));
-        assert_eq!((stderr(&output).as_str(), output.stdout.len()), ("error: nothing was chosen\n", 0));
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_filter_that_hangs_does_not_outlive_the_wish_to_end() {
-    use rustix::process::Signal;
-    let place = Place::new();
-    let begun = place.directory.path().join("begun");
-    let filter = format!("echo $$ > '{}'; exec sleep 1000", begun.display());
-    for (program, signal) in [
-        ("ecsx-target", Signal::TERM),
-        ("ecsx-target", Signal::INT),
-        ("ecsx-portforward", Signal::TERM),
-        ("ecsx-portforward", Signal::HUP),
-        ("ecsx-exec", Signal::HUP),
-    ] {
-        let mut command = place.sandbox.command(program);
-        command.args(["--service", "web", "--filter-command", &filter]).current_dir(&place.directory);
-        command.args(if program == "ecsx-portforward" { &["-L", "0:80"][..] } else { &[] });
-        let mut child = command.stdin(std::process::Stdio::null()).spawn().unwrap();
-        let sleeper = loop {
-            match std::fs::read_to_string(&begun).ok().and_then(|pid| pid.trim().parse::<i32>().ok()) {
-                Some(pid) => break pid,
-                None => std::thread::sleep(std::time::Duration::from_millis(5)),
-            }
-        };
-        let pid = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process(pid, signal).unwrap();
-        let code = child.wait().unwrap().code();
-        let expected = if program == "ecsx-portforward" { 130 } else { 128 + signal.as_raw() };
-        assert_eq!(code, Some(expected), "{program} {signal:?}");
-        let left = rustix::process::test_kill_process(rustix::process::Pid::from_raw(sleeper).unwrap());
-        assert!(left.is_err(), "{program}: its filter still runs");
-        std::fs::remove_file(&begun).unwrap();
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn whoever_is_ended_while_asking_leaves_the_terminal_as_it_was() {
-    let place = Place::new();
-    for program in ["ecsx-target", "ecsx-portforward", "ecsx-exec"] {
-        let mut command = place.sandbox.command(program);
-        command.args(["--service", "web", "--container", "web", "--color", "never"]);
-        command.args(if program == "ecsx-portforward" { &["-L", "0:80"][..] } else { &[] });
-        command.current_dir(&place.directory).env("TERM", "xterm").env("PATH", "/usr/bin:/bin");
-        let newest = place.json(&["--service", "web"])["task_id"].clone();
-        let mut terminal = support::terminal::Terminal::start(&command);
-        let cooked = terminal.modes();
-        terminal.wait_for(newest.as_str().unwrap());
-        // It draws, and then makes the terminal raw for the next key.
-        while terminal.modes() == cooked {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        terminal.signal(rustix::process::Signal::TERM);
-        terminal.wait_for("\x1b[?25h");
-        terminal.wait_until_ended();
-        assert_eq!(terminal.modes(), cooked, "{program}");
-    }
-}
-
 #[test]
 fn lists_are_read_to_their_last_page() {
     let place = Place::new();
@@ -342,43 +221,6 @@ fn throttled_calls_are_tried_again() {
 }
 
 #[test]
-fn a_profile_that_was_asked_for_beats_everything_that_was_only_set_up() {
-    let place = Place::new();
-    let file = |name: &str, text: String| {
-        let file = place.directory.path().join(name);
-        std::fs::write(&file, text).unwrap();
-        file.display().to_string()
-    };
-    let keys = |id: &str| format!("aws_access_key_id = {id}\naws_secret_access_key = s\n");
-    let bad = "AKIASOMEBODYELSE0000";
-    let profiles = file(
-        "profiles",
-        format!("[profile good]\n{}[profile bad]\n{}", keys(place.sandbox.key()), keys(bad)),
-    );
-    let envfile = file(
-        "bad.env",
-        format!("AWS_PROFILE=bad\nAWS_ACCESS_KEY_ID={bad}\nAWS_SECRET_ACCESS_KEY=s\nAWS_REGION=eu-west-1\n"),
-    );
-    let run = |program: &str, words: &[&str], variables: &[(&str, &str)]| {
-        let mut command = place.sandbox.command(program);
-        command.args(words).current_dir(&place.directory).env("HOME", place.directory.path());
-        command.env_remove("ECSX_REGION").env("AWS_CONFIG_FILE", &profiles).env("AWS_ACCESS_KEY_ID", bad);
-        command.env("AWS_PROFILE", "bad").envs(variables.iter().copied()).output().unwrap()
-    };
-    let reaches = |output: &Output| assert!(output.status.success(), "{}", stderr(output));
-    let refused = |output: &Output| assert!(stderr(output).contains("token included"), "{}", stderr(output));
-    let envfile = ["--envfile", envfile.as_str()];
-    for variables in [&[][..], &[("AWS_PROFILE", "good")]] {
-        reaches(&run("ecsx", &[&["--profile", "good", "target"], &envfile[..]].concat(), variables));
-        reaches(&run("ecsx", &[&["target", "--profile", "good"], &envfile[..]].concat(), variables));
-        reaches(&run("ecsx-target", &[&["--profile", "good"], &envfile[..]].concat(), variables));
-        refused(&run("ecsx", &[&["target"], &envfile[..]].concat(), variables));
-        refused(&run("ecsx", &["target"], variables));
-    }
-    reaches(&run("ecsx", &[&["target"], &envfile[..]].concat(), &[("ECSX_PROFILE", "good")]));
-}
-
-#[test]
 fn aws_region_is_under_the_projects_region_and_ecsx_region_over_it() {
     let place = Place::new();
     let region = |words: &[&str], variables: &[(&str, &str)]| {
@@ -392,76 +234,6 @@ fn aws_region_is_under_the_projects_region_and_ecsx_region_over_it() {
     assert_eq!(region(&["target"], &[aws, ("ECSX_REGION", "eu-central-1")]), "eu-central-1");
     assert_eq!(region(&["--region", "eu-west-2", "target"], &[aws]), "eu-west-2");
     assert_eq!(region(&["target", "--region", "eu-west-2"], &[("ECSX_REGION", "eu-west-1")]), "eu-west-2");
-}
-
-#[test]
-fn an_sso_session_that_is_over_names_the_login_that_renews_it() {
-    let place = Place::new();
-    let home = place.directory.path();
-    let config = home.join("aws-config");
-    std::fs::write(
-        &config,
-        "[profile dev]\nsso_session = dev\nsso_account_id = 123456789012\nsso_role_name = Developer\n\
-         [sso-session dev]\nsso_region = us-east-1\nsso_start_url = https://example.awsapps.com/start\n",
-    )
-    .unwrap();
-    let run = || {
-        let mut command = place.target(&["--profile", "dev"]);
-        command.env("AWS_CONFIG_FILE", &config);
-        command
-    };
-    refuses(run(), &["cannot get AWS credentials", "hint: sign in again: aws sso login --profile dev"]);
-    let cache = home.join(".aws/sso/cache");
-    std::fs::create_dir_all(&cache).unwrap();
-    // SHA-1 of the session's name, as every AWS tool names the file.
-    std::fs::write(
-        cache.join("34c6fceca75e456f25e7e99531e2425c6c1de443.json"),
-        r#"{"accessToken": "t0p-s3cret", "expiresAt": "2020-01-01T00:00:00Z"}"#,
-    )
-    .unwrap();
-    refuses(run(), &["expired", "hint: sign in again: aws sso login --profile dev"]);
-}
-
-#[test]
-fn offline_with_sso_is_a_matter_of_the_network_not_of_the_login() {
-    let place = Place::new();
-    let home = place.directory.path();
-    let config = home.join("aws-config");
-    std::fs::write(
-        &config,
-        "[profile dev]\nsso_session = dev\nsso_account_id = 123456789012\nsso_role_name = Developer\n\
-         [sso-session dev]\nsso_region = us-east-1\nsso_start_url = https://example.awsapps.com/start\n",
-    )
-    .unwrap();
-    let cache = home.join(".aws/sso/cache");
-    std::fs::create_dir_all(&cache).unwrap();
-    std::fs::write(
-        cache.join("34c6fceca75e456f25e7e99531e2425c6c1de443.json"),
-        r#"{"accessToken": "t0p-s3cret", "expiresAt": "2999-01-01T00:00:00Z"}"#,
-    )
-    .unwrap();
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut command = place.target(&["--profile", "dev"]);
-    command.env("AWS_CONFIG_FILE", &config).env("HTTPS_PROXY", format!("http://{closed}"));
-    for name in ["https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"]
-    {
-        command.env_remove(name);
-    }
-    // Every request, so that none can reach AWS.
-    command.env("AWS_ENDPOINT_URL_SSO", format!("http://{closed}"));
-    let output = command.output().unwrap();
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("cannot get AWS credentials") && said.contains("is the network up?"), "{said}");
-    assert!(!said.contains("sign in") && !said.contains("t0p-s3cret"), "{said}");
-}
-
-#[test]
-fn a_certificate_bundle_that_cannot_be_used_is_named() {
-    let place = Place::new();
-    let mut command = place.target(&[]);
-    command.env("AWS_CA_BUNDLE", "/no/such/bundle.pem");
-    refuses(command, &["/no/such/bundle.pem", "AWS_CA_BUNDLE"]);
 }
 
 #[test]
