@@ -229,6 +229,12 @@ fn calls_that_aws_refuses() {
     let message = "User: arn:aws:iam::1:user/u is not authorized to perform: ecs:ListTasks on resource: *";
     place.fails("ListTasks", "AccessDeniedException", message);
     place.refuses(&[], &[message, "IAM permission ecs:ListTasks"]);
+    place.fails("ListTasks", "ServerException", "Service Unavailable");
+    place.refuses_with(
+        &[],
+        |command| set(command, "AWS_MAX_ATTEMPTS", "1"),
+        &["Service Unavailable", "AWS itself"],
+    );
     place.fails("ListTasks", "ThrottlingException", "Rate exceeded");
     place.refuses_with(
         &[],
@@ -252,6 +258,8 @@ fn sessions_that_aws_does_not_open() {
         place.fails(operation, "ExpiredTokenException", "it is expired");
         refuses(&["it is expired", "AWS_ACCESS_KEY_ID in the environment"]);
     }
+    place.fails("ExecuteCommand", "InvalidParameterException", "execute command was not enabled");
+    place.program_refuses(PROGRAMS[3], &[], |_| {}, &["was not enabled", "start a new one"]);
 }
 
 #[test]

@@ -162,7 +162,9 @@ impl Cloud for Aws {
             Ok(credentials) => credentials,
             Err(e) => match self.caller.credentials(OPERATION, &e) {
                 // As Amazon's own client: whoever has none at all goes unsigned.
-                error if error.kind == Kind::NoCredentials => return Ok(Vec::new()),
+                error if error.kind == Kind::NoCredentials && !self.credentials.were_found() => {
+                    return Ok(Vec::new());
+                }
                 error => return Err(error),
             },
         };

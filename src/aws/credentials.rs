@@ -20,6 +20,7 @@ pub(super) struct Remembered {
     account: Account,
     http: Http,
     refused: AtomicBool,
+    found: AtomicBool,
     kept: Mutex<Kept>,
 }
 
@@ -38,13 +39,18 @@ impl Remembered {
     /// `chain`: of `account`, if it was made already.
     pub(super) fn new(account: Account, http: Http, chain: Option<SharedCredentialsProvider>) -> Self {
         let kept = Mutex::new(Kept { chain, last: None });
-        Self { account, http, refused: AtomicBool::new(false), kept }
+        Self { account, http, refused: AtomicBool::new(false), found: AtomicBool::new(false), kept }
     }
 
     /// AWS does not take them (any more). Somebody may have renewed them: files and all are
     /// read again.
     pub(super) fn forget(&self) {
         self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there ever were any.
+    pub(super) fn were_found(&self) -> bool {
+        self.found.load(Ordering::Relaxed)
     }
 
     async fn credentials(&self) -> provider::Result {
@@ -66,6 +72,7 @@ impl Remembered {
         match chain.provide_credentials().await {
             Ok(fresh) => {
                 *kept = Kept { chain: Some(chain), last: Some(fresh.clone()) };
+                self.found.store(true, Ordering::Relaxed);
                 Ok(fresh)
             }
             Err(error) => {

@@ -98,6 +98,10 @@ impl Caller {
             ],
             Kind::NotFound => vec![format!("the call went to region {}; --region names another", self.region)],
             Kind::Throttled => vec!["too many calls in this account just now; try again".into()],
+            Kind::Invalid if operation == "ecs:ExecuteCommand" => vec![
+                "a task that was started before execute-command was on has no agent: start a new one".into(),
+            ],
+            Kind::Other if is_aws_own_fault(code) => vec!["AWS itself has failed: try again".into()],
             Kind::Invalid | Kind::Other | Kind::NoCredentials | Kind::Network => Vec::new(),
         }
     }
@@ -209,6 +213,14 @@ fn kind(code: &str) -> Kind {
         | "UnsupportedFeature" => Kind::Invalid,
         _ => Kind::Other,
     }
+}
+
+fn is_aws_own_fault(code: &str) -> bool {
+    let code = code.strip_suffix("Exception").unwrap_or(code);
+    matches!(
+        code,
+        "Server" | "InternalServerError" | "InternalFailure" | "InternalError" | "ServiceUnavailable"
+    )
 }
 
 /// What somebody without credentials can do.
