@@ -13,8 +13,8 @@ set edit:completion:arg-completer[ecsx] = {|@words|
     try {
         set answer = [((external ecsx) __complete $@asked 2>/dev/null)]
     } catch { }
-    # No candidates, and none of cobra's "no files" (4): 0, 2 or both.
-    if (re:match '^:[0-3]$' $answer[0]) {
+    # No candidates, and of cobra's directives not "no files" (4): 0 to 3, or directories (16).
+    if (re:match '^:([0-3]|1[6-9])$' $answer[0]) {
         edit:complete-filename $current
     }
     for line $answer[..-1] {

@@ -172,6 +172,30 @@ fn help_for_a_plugin_is_the_plugin_s_own() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_plugin_s_manual_is_shown_by_man_and_its_help_where_that_fails() {
+    let suite = Suite::new();
+    suite.program(
+        "bin/ecsx-x",
+        "#!/bin/sh\ncase $* in\n'__ecsx describe') echo '{\"schema\":1,\"name\":\"x\",\"version\":\"1\",\
+         \"summary\":\"s\",\"manual\":true}';;\n'__ecsx man') echo '.TH X 1';;\n*) echo \"said $*\";;\nesac\n",
+    );
+    let shows = |expected: &str| {
+        let mut terminal = Terminal::start(&suite.ecsx(&["help", "x"]));
+        terminal.wait_for(expected);
+        assert_eq!(terminal.end(), Some(0));
+    };
+    suite.program("bin/man", "#!/bin/sh\nwhile read -r line; do echo \"page: $line\"; done < \"$1\"\n");
+    // Not inspected: not asked for what it may not know.
+    shows("said --help");
+    assert_eq!(suite.run(&["plugin", "inspect", "x"]).code, Some(0));
+    shows("page: .TH X 1");
+    assert_eq!(suite.run(&["help", "x"]).stdout, "said --help\n", "a pipe wants no pager");
+    suite.program("bin/man", "#!/bin/sh\necho broken >&2; exit 1\n");
+    shows("said --help");
+}
+
+#[test]
 fn version_lists_the_suite_and_runs_none_of_it() {
     let suite = Suite::new();
     suite.program("bin/ecsx-x", "#!/bin/sh\ntouch ran\n");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use support::Sandbox;
-use support::shell::{PROMPT, Shell};
+use support::shell::{PROMPT, Shell, plain};
 use support::suite::said;
 
 /// A home, with a directory to work in, and a sandbox as its AWS.
@@ -178,21 +178,23 @@ fn an_answer_that_comes_too_late_is_there_at_a_later_tab() {
     assert_eq!(desk.sandbox.calls("ListClusters"), 2, "the one in vain, and the one behind it");
 }
 
-#[test]
-#[ignore = "needs bash and setsid"]
-fn live_values_complete_in_a_shell() {
+/// Live values and presets in a real shell.
+fn completes_live(program: &str, load: &str) {
     let desk = Desk::new();
-    let mut command = Command::new("bash");
-    command.args(["--norc", "--noprofile", "-i"]).current_dir(desk.home.path());
+    desk.project("ecsx.yml", "cluster: demo\npresets:\n  database: {host: db.internal, port: 5432}\n");
+    let (arguments, setup) =
+        plain(program, &load.replace("SHIMS", concat!(env!("CARGO_MANIFEST_DIR"), "/completions")));
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(desk.home.path().join("work"));
     for (name, value) in desk.command(&[]).get_envs().filter_map(|(name, value)| Some((name, value?))) {
         command.env(name, value);
     }
     let beside = support::binary("ecsx").parent().unwrap().display().to_string();
     command.env("PATH", format!("{beside}:/usr/bin:/bin")).env("PS1", PROMPT).env("TERM", "xterm");
-    let shim = concat!(env!("CARGO_MANIFEST_DIR"), "/completions/ecsx.bash");
+    command.env("HISTFILE", "/dev/null");
     // What is typed once must be there at once: have it in the cache.
     desk.tab_until(&["target", "--cluster", "demo", "--service", "wo"], &["worker"]);
-    let mut shell = Shell::start(&command, &format!("source {shim}; echo 'SET' UP"));
+    let mut shell = Shell::start(&command, &setup);
     shell.complete(
         "ecsx --cluster demo portf\t--serv\two\t",
         "<ecsx><--cluster><demo><portforward><--service><worker>",
@@ -201,6 +203,26 @@ fn live_values_complete_in_a_shell() {
         "ecsx exec --cluster=demo --service=wo\t",
         "<ecsx><exec><--cluster=demo><--service=worker>",
     );
+    shell.complete("ecsx --service wo\ttarg\t", "<ecsx><--service><worker><target>");
+    shell.complete("ecsx portforward da\t", "<ecsx><portforward><database>");
+}
+
+#[test]
+#[ignore = "needs bash and setsid"]
+fn live_values_complete_in_bash() {
+    completes_live("bash", "source SHIMS/ecsx.bash");
+}
+
+#[test]
+#[ignore = "needs zsh and setsid"]
+fn live_values_complete_in_zsh() {
+    completes_live("zsh", "fpath=(SHIMS $fpath)");
+}
+
+#[test]
+#[ignore = "needs fish and setsid"]
+fn live_values_complete_in_fish() {
+    completes_live("fish", "source SHIMS/ecsx.fish");
 }
 
 #[test]

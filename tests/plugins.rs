@@ -29,6 +29,14 @@ fn the_page_has_the_tables_of_the_code() {
     }
 }
 
+/// In the place of `ecsx target`: knows one service, and says whose.
+const TARGET: &str = r#"#!/bin/sh
+case $* in
+'__complete --service we') printf 'web-of-%s\n:36\n' "$ECSX_CLUSTER" ;;
+*) echo "{\"cluster\": \"$ECSX_CLUSTER\"}" ;;
+esac
+"#;
+
 /// new, check, install, describe, TAB, help, remove; `build` makes the program of the directory.
 fn from_nothing_to_tab(suite: &Suite, language: &str, option: &str, build: impl Fn(&Path) -> String) {
     let new = suite.run(&["plugin", "new", "shop-db", "--lang", language]);
@@ -56,12 +64,18 @@ fn from_nothing_to_tab(suite: &Suite, language: &str, option: &str, build: impl 
     assert!(suite.run(&["help", "shop", "db"]).stdout.contains(option));
 
     // It does its work: ecsx target, as the options before and after the name say.
-    suite.program("suite/ecsx-target", "#!/bin/sh\necho \"{\\\"cluster\\\": \\\"$ECSX_CLUSTER\\\"}\"\n");
+    suite.program("suite/ecsx-target", TARGET);
     for words in [&["--cluster", "c", "shop", "db"][..], &["--cluster", "x", "shop", "db", "--cluster", "c"]]
     {
         let said = suite.run(words);
         let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|_| panic!("{said:?}"));
         assert_eq!(json["cluster"], "c", "{words:?}");
+    }
+
+    // And completes the options of ecsx with what ecsx knows of them.
+    for words in [&["--cluster", "c", "shop", "db"][..], &["shop", "db", option, "x", "--cluster", "c"]] {
+        let words = [words, &["--service", "we"]].concat();
+        assert_eq!(suite.tab(&words).lines().next(), Some("web-of-c"), "{words:?}");
     }
 
     let removed = suite.run(&["plugin", "remove", "shop-db"]);

@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::process::{self, Stdio};
 
 use clap::{ArgMatches, Command, FromArgMatches as _, Parser};
 
 use super::complete::complete;
 use super::wire::{Candidate, Completion};
-use super::{Description, Globals, PROTOCOL_VERSION};
+use super::{Description, Globals, PROTOCOL_VERSION, env};
 
 /// Answers TAB for an argument's value.
 type Values = Box<dyn Fn(&Asked) -> Vec<Candidate>>;
@@ -71,7 +72,8 @@ impl Default for Plugin {
 }
 
 impl Plugin {
-    /// A plugin whose arguments complete by what clap knows of them.
+    /// A plugin whose arguments complete by what clap knows of them, and [`Globals`] by what ecsx
+    /// does.
     pub fn new() -> Self {
         Self { homepage: None, values: Vec::new() }
     }
@@ -125,8 +127,12 @@ impl Plugin {
         let mut built = command.clone();
         built.build();
         complete(&built, words, current, &|id, current| {
-            let (_, values) = self.values.iter().find(|(known, _)| *known == id)?;
-            Some(values(&asked(command, words, current)?))
+            let asked = || asked(command, words, current);
+            match self.values.iter().find(|(known, _)| *known == id) {
+                Some((_, values)) => Some(values(&asked()?)),
+                None if OF_ECSX.contains(&id) => of_ecsx(id, &asked()?),
+                None => None,
+            }
         })
     }
 
@@ -143,6 +149,18 @@ impl Plugin {
             manual: true,
         }
     }
+}
+
+/// The options whose values ecsx knows, from the project and from AWS.
+const OF_ECSX: [&str; 4] = ["cluster", "service", "profile", "region"];
+
+/// What ecsx itself would offer, as `ecsx target` does. `None`: it was not ecsx that asked.
+fn of_ecsx(id: &str, asked: &Asked) -> Option<Vec<Candidate>> {
+    let mut ecsx = process::Command::new(std::env::var_os(env::BIN).filter(|bin| !bin.is_empty())?);
+    ecsx.args(["__complete", "target", &format!("--{id}"), &asked.current]);
+    ecsx.envs(asked.globals.environment()).stdin(Stdio::null()).stderr(Stdio::null());
+    let answer = ecsx.output().ok()?;
+    Some(Completion::parse(&String::from_utf8_lossy(&answer.stdout)).candidates)
 }
 
 /// Usage lines show what the person typed: `ecsx db dump`, not `ecsx-db-dump`.

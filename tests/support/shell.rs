@@ -7,6 +7,24 @@ use super::terminal::Terminal;
 /// What the shell is set up to show when it waits for a line.
 pub(crate) const PROMPT: &str = "READY> ";
 
+/// The arguments and the first line that make bash, zsh or fish a shell of nobody's settings with
+/// [`PROMPT`]; `load` has it load the completion.
+pub(crate) fn plain(program: &str, load: &str) -> (&'static [&'static str], String) {
+    match program {
+        "bash" => (&["--norc", "--noprofile", "-i"], format!("{load}; echo 'SET' UP")),
+        "zsh" => {
+            let after = "autoload -Uz compinit; compinit -u -D; bindkey -e; PS1='READY> '; echo 'SET' UP";
+            (&["-f", "-i"], format!("unsetopt promptsp zle_bracketed_paste; {load}; {after}"))
+        }
+        "fish" => {
+            let before = "function fish_prompt; echo -n 'READY> '; end; set fish_greeting; \
+                          function fish_right_prompt; end";
+            (&["-i"], format!("{before}; {load}; echo 'SET' UP"))
+        }
+        other => panic!("no setup for {other}"),
+    }
+}
+
 /// A shell at its prompt.
 pub(crate) struct Shell {
     pub(crate) terminal: Terminal,

@@ -18,6 +18,7 @@ GLOBALS = {
     "--region": "ECSX_REGION",
     "--config": "ECSX_CONFIG",
 }
+ECSX = os.environ.get("ECSX_BIN", "ecsx")
 
 
 def parser():
@@ -45,6 +46,12 @@ def describe():
 def complete(words):
     """What ecsx asks at TAB: the words before the cursor, and the one at the cursor."""
     *before, current = words or [""]
+    for option, value in zip(before, before[1:]):
+        if option in GLOBALS:
+            os.environ[GLOBALS[option]] = value
+    if before and before[-1] in GLOBALS:
+        # ecsx knows its own values: ask it, as the shell would. Its answer is ours.
+        return subprocess.run([ECSX, "__complete", "target", before[-1], current])
     options = {string: action for action in parser()._actions for string in action.option_strings}
     previous = options.get(before[-1]) if before else None
     if previous is not None and previous.nargs is None:
@@ -65,8 +72,7 @@ def target(arguments):
     for option, variable in GLOBALS.items():
         if given[option.lstrip("-")]:
             os.environ[variable] = given[option.lstrip("-")]
-    ecsx = os.environ.get("ECSX_BIN", "ecsx")
-    answer = subprocess.run([ecsx, "target", "-o", "json"], stdout=subprocess.PIPE)
+    answer = subprocess.run([ECSX, "target", "-o", "json"], stdout=subprocess.PIPE)
     if answer.returncode:
         sys.exit(answer.returncode)  # ecsx has said why
     return json.loads(answer.stdout)

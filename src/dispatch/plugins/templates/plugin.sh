@@ -25,6 +25,18 @@ refuse() {
     exit 2
 }
 
+# The options of ecsx mean the same after the name as before it: there they become environment.
+take() {
+    case $1 in
+    --cluster) export ECSX_CLUSTER="$2" ;;
+    --service) export ECSX_SERVICE="$2" ;;
+    --profile) export ECSX_PROFILE="$2" AWS_PROFILE="$2" ;;
+    --region) export ECSX_REGION="$2" AWS_REGION="$2" ;;
+    --config) export ECSX_CONFIG="$2" ;;
+    -C) cd "$2" ;;
+    esac
+}
+
 # What ecsx asks of a plugin. It never does the plugin's work here.
 case ${1-} in
 __ecsx)
@@ -35,11 +47,18 @@ __ecsx)
     ;;
 __complete)
     shift
-    # Words before the cursor, then the word at the cursor: the last two are enough here.
+    # Words before the cursor, then the word at the cursor.
     previous= current=
     for word; do
+        take "$previous" "$current"
         previous=$current current=$word
     done
+    case $previous in
+    # ecsx knows its own values: ask it, as the shell would. Its answer is ours.
+    --cluster | --service | --profile | --region | --config)
+        exec "${ECSX_BIN:-ecsx}" __complete target "$previous" "$current"
+        ;;
+    esac
     case $previous in
     --format) printf 'json\tAll of it\nenv\tFor eval in sh\n' ;;
     *) printf -- '--format\tjson or env\n--help\tShow the help\n--version\tShow the version\n' ;;
@@ -51,7 +70,6 @@ __complete)
     ;;
 esac
 
-# The options of ecsx mean the same after the name as before it.
 format=json
 while [ $# -gt 0 ]; do
     case $1 in
@@ -61,12 +79,7 @@ while [ $# -gt 0 ]; do
         [ $# -ge 2 ] || refuse "$1 needs a value"
         case $1 in
         --format) format=$2 ;;
-        --cluster) export ECSX_CLUSTER="$2" ;;
-        --service) export ECSX_SERVICE="$2" ;;
-        --profile) export ECSX_PROFILE="$2" AWS_PROFILE="$2" ;;
-        --region) export ECSX_REGION="$2" AWS_REGION="$2" ;;
-        --config) export ECSX_CONFIG="$2" ;;
-        -C) cd "$2" ;;
+        *) take "$1" "$2" ;;
         esac
         shift 2
         ;;
