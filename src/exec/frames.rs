@@ -1,19 +1,19 @@
 //! Three streams in one: what a piped command's loops write to the terminal.
 //!
-//! `[BASE64]` is stdout, `<BASE64>` stderr, `,` says that a piece of stdin was taken. White
-//! space means nothing. Each `<…>` and `,` is one write(2), which a terminal does not
-//! interrupt; a `[…]` is many, and may hold the other two anywhere.
+//! `LEAD NONCE o BASE64 ;` is stdout, `e` for `o` stderr, `t` alone says that a piece of stdin
+//! was taken. Each is one write(2), which a terminal does not interrupt, so that whatever stands
+//! between them is not the wrapper's.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
-use super::script::STDOUT_CHUNK;
+use super::marks::Nonce;
+use super::script::CHUNK;
 
-/// Longest frame taken, bytes of text. The container's pipe holds 64 KiB, 1 MiB at most.
-const LONGEST: usize = 2 << 20;
-
+/// Longest frame taken, bytes of text.
+const LONGEST: usize = 4 * CHUNK;
 const DISTURBED: &str = "its bytes were disturbed";
 
 /// A part of what arrived.
@@ -30,60 +30,69 @@ pub(super) enum Piece {
 /// Takes the streams apart.
 #[derive(Debug)]
 pub(super) struct Frames {
-    stdout: Option<Vec<u8>>,
-    stderr: Option<Vec<u8>>,
-    /// What stdout's frames hold is in gzip's format.
+    /// How a frame begins.
+    head: Vec<u8>,
+    /// What did not come to its end yet.
+    held: Vec<u8>,
+    /// Bytes of it that hold no end.
+    searched: usize,
+    /// What the frames hold is in gzip's format.
     gzip: bool,
 }
 
 impl Frames {
-    pub(super) fn new(gzip: bool) -> Self {
-        Self { stdout: None, stderr: None, gzip }
+    pub(super) fn new(nonce: &Nonce, gzip: bool) -> Self {
+        Self { head: nonce.lead(), held: Vec::new(), searched: 0, gzip }
     }
 
     /// The terminal's output goes on with `bytes`.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Piece>, String> {
+        self.held.extend_from_slice(bytes);
         let mut pieces = Vec::new();
-        let mut stray = Vec::new();
-        for &byte in bytes {
-            match (byte, &mut self.stdout, &mut self.stderr) {
-                (b',', ..) => pieces.push(Piece::Taken),
-                (b'>', _, Some(text)) => {
-                    pieces.extend(some(decode(text)?).map(Piece::Stderr));
-                    self.stderr = None;
-                }
-                (_, _, Some(text)) => push(text, byte)?,
-                (b'<', _, None) => self.stderr = Some(Vec::new()),
-                (b']', Some(text), None) => {
-                    let bytes = decode(text)?;
-                    let bytes = if self.gzip { expand(&bytes)? } else { bytes };
-                    pieces.extend(some(bytes).map(Piece::Stdout));
-                    self.stdout = None;
-                }
-                (_, Some(text), None) => push(text, byte)?,
-                (b'[', None, None) => self.stdout = Some(Vec::new()),
-                (b' ' | b'\n' | b'\r', None, None) if stray.is_empty() => {}
-                (_, None, None) => stray.push(byte),
+        let mut at = 0;
+        while at < self.held.len() {
+            let rest = &self.held[at..];
+            let stray = head_in(rest, &self.head);
+            if stray > 0 {
+                pieces.push(Piece::Stray(Bytes::copy_from_slice(&rest[..stray])));
+                at += stray;
+                self.searched = 0;
+                continue;
             }
+            let from = self.searched.max(self.head.len()).min(rest.len());
+            let Some(length) = rest[from..].iter().position(|b| *b == b';') else {
+                self.searched = rest.len();
+                break;
+            };
+            let end = from + length;
+            pieces.extend(piece(&rest[self.head.len()..end], self.gzip)?);
+            at += end + 1;
+            self.searched = 0;
         }
-        if !stray.is_empty() {
-            pieces.push(Piece::Stray(stray.into()));
-        }
-        Ok(pieces)
+        self.held.drain(..at);
+        if self.held.len() > LONGEST { Err("a piece of output does not end".into()) } else { Ok(pieces) }
     }
 }
 
-fn push(text: &mut Vec<u8>, byte: u8) -> Result<(), String> {
-    match byte {
-        b' ' | b'\n' | b'\r' => {}
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'=' => text.push(byte),
-        _ => return Err("something in the container wrote into the command's output".into()),
-    }
-    if text.len() > LONGEST { Err("a piece of output does not end".into()) } else { Ok(()) }
+/// Where `head`, or what may become it, begins in `bytes`; their length if nowhere.
+fn head_in(bytes: &[u8], head: &[u8]) -> usize {
+    let begins = |at: &usize| bytes[*at..].iter().zip(head).all(|(a, b)| a == b);
+    (0..bytes.len()).find(begins).unwrap_or(bytes.len())
 }
 
-fn decode(text: &[u8]) -> Result<Vec<u8>, String> {
-    STANDARD.decode(text).map_err(|e| format!("a piece of output cannot be decoded ({e}): {DISTURBED}"))
+fn piece(text: &[u8], gzip: bool) -> Result<Option<Piece>, String> {
+    let (make, text): (fn(Bytes) -> Piece, _) = match text {
+        b"t" => return Ok(Some(Piece::Taken)),
+        [b'o', text @ ..] => (Piece::Stdout, text),
+        [b'e', text @ ..] => (Piece::Stderr, text),
+        _ => return Err(format!("a piece of output is of no known kind: {DISTURBED}")),
+    };
+    let text: Vec<u8> = text.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|e| format!("a piece of output cannot be decoded ({e}): {DISTURBED}"))?;
+    let bytes = if gzip { expand(&bytes)? } else { bytes };
+    Ok((!bytes.is_empty()).then(|| make(bytes.into())))
 }
 
 /// What gzip (RFC 1952) made small, without a name: ten bytes, deflate's format, a checksum and
@@ -94,33 +103,46 @@ fn expand(gzip: &[u8]) -> Result<Vec<u8>, String> {
     let Some(([0x1f, 0x8b, 8, 0, ..], (deflate, [.., a, b, c, d]))) = parts else {
         return Err(format!("a piece of output is not in gzip's format: {DISTURBED}"));
     };
-    match decompress_to_vec_with_limit(deflate, STDOUT_CHUNK) {
+    match decompress_to_vec_with_limit(deflate, CHUNK) {
         Ok(bytes) if bytes.len() as u64 == u64::from(u32::from_le_bytes([*a, *b, *c, *d])) => Ok(bytes),
         _ => Err(format!("a piece of output cannot be expanded: {DISTURBED}")),
     }
-}
-
-fn some(bytes: Vec<u8>) -> Option<Bytes> {
-    (!bytes.is_empty()).then(|| bytes.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn all(text: &str, at: usize) -> Vec<Piece> {
-        let mut frames = Frames::new(false);
-        let mut pieces = frames.feed(&text.as_bytes()[..at]).unwrap();
-        pieces.extend(frames.feed(&text.as_bytes()[at..]).unwrap());
-        pieces
+    /// `text` with a frame's head for each `@`.
+    fn framed(text: &str) -> Vec<u8> {
+        text.replace('@', "\x1e0102030405060708").into_bytes()
+    }
+
+    fn frames(gzip: bool) -> Frames {
+        Frames::new(&Nonce::new([1, 2, 3, 4, 5, 6, 7, 8]), gzip)
+    }
+
+    /// What comes of `bytes` cut in two: strays are joined.
+    fn all(bytes: &[u8], cut: usize) -> Vec<Piece> {
+        let mut frames = frames(false);
+        let mut all: Vec<Piece> = Vec::new();
+        for piece in [&bytes[..cut], &bytes[cut..]].into_iter().flat_map(|part| frames.feed(part).unwrap()) {
+            match (all.last_mut(), piece) {
+                (Some(Piece::Stray(before)), Piece::Stray(more)) => {
+                    *before = [&before[..], &more].concat().into()
+                }
+                (_, piece) => all.push(piece),
+            }
+        }
+        all
     }
 
     #[test]
     fn streams_come_apart_wherever_they_are_cut() {
-        let text = "[aGVs bG8=]\n<ZXJy>\n,[\nAA==]";
+        let text = framed("@oaGVs\nbG8=\n;@eZXJy;@t;@oAA==;");
         for cut in 0..=text.len() {
             assert_eq!(
-                all(text, cut),
+                all(&text, cut),
                 [
                     Piece::Stdout("hello".into()),
                     Piece::Stderr("err".into()),
@@ -132,48 +154,57 @@ mod tests {
     }
 
     #[test]
-    fn stderr_and_stdin_may_interrupt_stdout() {
-        let pieces = all("[aGVs<ZXJy>,bG8=]", 0);
-        assert_eq!(pieces, [Piece::Stderr("err".into()), Piece::Taken, Piece::Stdout("hello".into())]);
-    }
-
-    #[test]
-    fn what_is_not_the_wrappers_is_kept_apart() {
-        assert_eq!(
-            all("Password: [aGk=]", 0)[..],
-            [Piece::Stdout("hi".into()), Piece::Stray("Password: ".into())]
-        );
+    fn what_is_not_the_wrappers_is_kept_apart_whatever_it_holds() {
+        let text = framed("[sudo] password, <again>: @oaGk=;\x1e, ;\x1e0102@t;([fingerprint])?\r\n");
+        for cut in 0..=text.len() {
+            assert_eq!(
+                all(&text, cut),
+                [
+                    Piece::Stray("[sudo] password, <again>: ".into()),
+                    Piece::Stdout("hi".into()),
+                    Piece::Stray("\x1e, ;\x1e0102".into()),
+                    Piece::Taken,
+                    Piece::Stray("([fingerprint])?\r\n".into()),
+                ]
+            );
+        }
     }
 
     #[test]
     fn disturbed_output_is_an_error_and_never_passed_on() {
-        for text in ["[aGk]", "[a*Gk=]", "[aGk=aGk=]", "<\u{fffd}>"] {
-            assert!(Frames::new(false).feed(text.as_bytes()).is_err(), "{text}");
+        for text in ["@oaGk;", "@oa*Gk=;", "@oaGk=aGk=;", "@e\u{fffd};", "@x;", "@oaG@t;k=;"] {
+            assert!(frames(false).feed(&framed(text)).is_err(), "{text}");
         }
     }
 
-    fn small(bytes: &[u8]) -> String {
+    #[test]
+    fn a_frame_without_an_end_is_not_collected_for_ever() {
+        let mut frames = frames(false);
+        frames.feed(&framed("@o")).unwrap();
+        assert!((0..2 * LONGEST / 1024).any(|_| frames.feed(&[b'A'; 1024]).is_err()));
+    }
+
+    fn small(bytes: &[u8]) -> Vec<u8> {
         let length = u32::try_from(bytes.len()).unwrap().to_le_bytes();
         let deflate = miniz_oxide::deflate::compress_to_vec(bytes, 1);
         let gzip = [b"\x1f\x8b\x08\0\0\0\0\0\x04\x03", &deflate[..], &[0; 4], &length].concat();
-        format!("[{}]", STANDARD.encode(gzip))
+        framed(&format!("@o{};", STANDARD.encode(gzip)))
     }
 
     #[test]
-    fn stdout_may_come_made_small() {
-        let bytes = b"a line like any other\n".repeat(4000);
-        let all = |text: &str| Frames::new(true).feed(text.as_bytes());
-        assert_eq!(all(&(small(&bytes) + &small(b""))), Ok(vec![Piece::Stdout(bytes.into())]));
-        assert_eq!(all("<ZXJy>"), Ok(vec![Piece::Stderr("err".into())]));
+    fn output_may_come_made_small() {
+        let bytes = b"a line like any other\n".repeat(2900);
+        let text = [small(&bytes), small(b"")].concat();
+        assert_eq!(frames(true).feed(&text), Ok(vec![Piece::Stdout(bytes.into())]));
     }
 
     #[test]
     fn what_does_not_expand_to_itself_is_an_error() {
         let whole = small(&[7; 1000]);
-        let cut = format!("{}]", &whole[..whole.len() - 5]);
-        let other = whole.replacen('H', "I", 1);
-        for text in [cut, other, small(&vec![0; STDOUT_CHUNK + 1])] {
-            assert!(Frames::new(true).feed(text.as_bytes()).is_err(), "{text}");
+        let cut = [&whole[..whole.len() - 5], b";"].concat();
+        let other = framed("@oSGVsbG8gaGVsbG8gaGVsbG8gaGVsbG8=;");
+        for text in [cut, other, small(&vec![0; CHUNK + 1])] {
+            assert!(frames(true).feed(&text).is_err(), "{text:?}");
         }
     }
 }

@@ -17,6 +17,11 @@ impl Nonce {
         Self(format!("{:016x}", u64::from_be_bytes(random)))
     }
 
+    /// How everything begins that is told by this nonce.
+    pub(super) fn lead(&self) -> Vec<u8> {
+        [&[LEAD], self.0.as_bytes()].concat()
+    }
+
     /// The nonce as shell text for within double quotes: interrupted, so that a mark is never
     /// found in the wrapper's own text (in the output of `ps`, or an echo).
     pub(super) fn in_quotes(&self) -> String {
@@ -42,9 +47,7 @@ pub(super) struct Marks {
 
 impl Marks {
     pub(super) fn new(nonce: &Nonce) -> Self {
-        let mut mark = vec![LEAD];
-        mark.extend_from_slice(nonce.0.as_bytes());
-        Self { mark, held: Vec::new() }
+        Self { mark: nonce.lead(), held: Vec::new() }
     }
 
     /// The stream goes on with `bytes`. What may be the beginning of a mark is held back.
@@ -69,11 +72,6 @@ impl Marks {
             }
         }
         Found { before: all, mark: None }
-    }
-
-    /// What was held back, now that it is known to be no mark.
-    pub(super) fn flush(&mut self) -> Bytes {
-        std::mem::take(&mut self.held).into()
     }
 
     fn read(&self, bytes: &[u8]) -> Reading {
@@ -121,7 +119,7 @@ mod tests {
                 bytes.extend_from_slice(&found.before);
             }
         }
-        bytes.extend_from_slice(&marks.flush());
+        bytes.extend_from_slice(&marks.held);
         (bytes, texts)
     }
 

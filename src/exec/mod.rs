@@ -11,7 +11,7 @@
 //!   -> the script, escaped, and an empty line
 //!   <- mark start
 //!   Terminal: the command has the terminal, then <- mark CODE
-//!   Piped:    <- [stdout] <stderr> ,   -> SIZE stdin     frames.rs
+//!   Piped:    <- frames of stdout and stderr   -> SIZE stdin     frames.rs
 //!             <- mark CODE within stdout, mark end within stderr, -> bye
 //! ```
 //!

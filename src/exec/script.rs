@@ -10,10 +10,8 @@ use super::{Command, Mode};
 const LONGEST_WORDS: usize = 2048;
 /// Longest line sent while the terminal still edits lines, bytes. Linux cuts at 4095.
 const LONGEST_INPUT: usize = 1000;
-/// Bytes of stdout in one frame at most, before they are made smaller.
-pub(super) const STDOUT_CHUNK: usize = 128 << 10;
-/// Bytes of stderr in one frame: as text it is one write(2) of every shell (bash: up to 1008).
-pub(super) const STDERR_CHUNK: usize = 510;
+/// Bytes of output in one frame at most, before they are made smaller: what a pipe holds.
+pub(super) const CHUNK: usize = 64 << 10;
 
 /// A wrapper in its two parts.
 #[derive(Debug)]
@@ -26,8 +24,10 @@ pub(super) struct Script {
 }
 
 impl Script {
-    pub(super) fn new(command: &Command, mode: Mode, nonce: &Nonce) -> Self {
-        let nonce = nonce.in_quotes();
+    /// `hello` stands in the line, where everybody can read it; `secret` is what the script says
+    /// after that, and no command can forge.
+    pub(super) fn new(command: &Command, mode: Mode, hello: &Nonce, secret: &Nonce) -> Self {
+        let nonce = secret.in_quotes();
         let words = words_in_line(command);
         let mut script = match (command, &words) {
             (Command::Shell, _) => {
@@ -37,13 +37,14 @@ impl Script {
                 let words: Vec<_> = words.iter().map(|word| quote(word)).collect();
                 [b"set -- ", &words.join(&b' ')[..], b"\n"].concat()
             }
-            _ => Vec::new(),
+            // A line may hold nothing but a comment, and `exec` nothing would succeed.
+            _ => b"[ $# -gt 0 ]||set -- ''\n".to_vec(),
         };
         script.extend(match mode {
             Mode::Terminal => terminal(&nonce).into_bytes(),
             Mode::Piped => piped(&nonce).into_bytes(),
         });
-        Self { line: boot(&nonce, words), input: lines(&script) }
+        Self { line: boot(&hello.in_quotes(), words), input: lines(&script) }
     }
 }
 
@@ -58,23 +59,26 @@ fn words_in_line(command: &Command) -> Option<String> {
     }
 }
 
+/// All variables begin with `ecsx_`: others may be the command's own, exported.
 fn boot(nonce: &str, words: Option<String>) -> String {
     let boot = format!(
-        r#"printf "\036{nonce}hello;";while IFS= read -r l;do if [ "$l" ];then s=$s$l;else eval "$(printf %b "$s")";exit;fi;done"#
+        r#"printf "\036{nonce}hello;";ecsx_s=;while IFS= read -r ecsx_l;do if [ "$ecsx_l" ];then ecsx_s=$ecsx_s$ecsx_l;else eval "$(printf %b "$ecsx_s")";exit;fi;done"#
     );
     let words = words.map(|words| format!(" {words}")).unwrap_or_default();
     format!("sh -c '{boot}' ecsx{words}")
 }
 
 /// The command has the terminal. The shell stays for the exit code, deaf to the keys' signals
-/// and silent about how the command died.
+/// and silent about how the command died. Whoever stays in the background is not to stop it.
 fn terminal(nonce: &str) -> String {
     format!(
         r#"exec 5>&2 2>/dev/null
 trap : INT QUIT
 printf "\036{nonce}start;"
 (exec "$@" 2>&5 5>&-)
-printf "\036{nonce}$?;"
+ecsx_c=$?
+trap '' TTOU
+printf "\036{nonce}$ecsx_c;"
 "#
     )
 }
@@ -89,30 +93,33 @@ printf "\036{nonce}$?;"
 /// ignores. `bye` kills the shell, the session's leader: the kernel then hangs up on whatever is
 /// left.
 ///
-/// stdout is made small where there is a `gzip`, piece by piece: the agent sends 1 KiB per
-/// millisecond at most. `e` is what nothing becomes that way: the end.
+/// Output is made small where there is a `gzip`, piece by piece: the agent sends 1 KiB per
+/// millisecond at most. `ecsx_e` is what nothing becomes that way: the end. Each piece is one
+/// write(2): a long one by `dd`, as shells write long ones in parts (bash: of 1008 bytes).
 ///
 /// The exit code goes through stdout's own pipe, behind all that the command wrote; a
-/// background process that keeps the pipe open holds nothing up. `dd` there reads the pipe
-/// empty in one go (it holds 64 KiB), so that the mark is never in two frames.
+/// background process that keeps the pipe open holds nothing up.
 ///
-/// The start's mark tells what was found: `f`, frames may be long; `z`, stdout is made small.
+/// The start's mark tells what was found: `f`, frames may be long; `z`, output is made small.
 fn piped(nonce: &str) -> String {
     format!(
         r#"exec 3<&0 4>&1 2>/dev/null
-for t in stty dd base64;do command -v $t||{{ printf "\036{nonce}no$t;" >&4;exit;}};done >/dev/null
+for ecsx_t in stty dd base64;do command -v $ecsx_t||{{ printf "\036{nonce}no$ecsx_t;" >&4;exit;}};done >/dev/null
 trap '' INT
 stty raw -echo
-if dd bs=1 count=0 iflag=fullblock </dev/null;then f=f;d(){{ dd bs=$1 count=1 iflag=fullblock;}}
-else f=;d(){{ dd bs=1 count=$1|{{ cat||cat >/dev/null;}};}};fi
-e=$(gzip -1n </dev/null|base64)
-if [ "$e" ];then f=${{f}}z;p(){{ dd bs={STDOUT_CHUNK} count=1|gzip -1n|base64;}}
-else p(){{ dd bs={STDOUT_CHUNK} count=1|base64;}};fi
-printf "\036{nonce}start$f;"
-{{ {{ while n=$(d 8);do case $n in [1-9]*)d $n;printf , >&4;;end*)exec >/dev/null;;int*)kill -2 0;printf , >&4;;*)kill -9 $$;exit;;esac;done <&3 6>&-;}}|
+if dd bs=1 count=0 iflag=fullblock </dev/null;then ecsx_f=f;ecsx_d(){{ dd bs=$1 count=1 iflag=fullblock;}}
+else ecsx_f=;ecsx_d(){{ dd bs=1 count=$1|{{ cat||cat >/dev/null;}};}};fi
+ecsx_e=$(gzip -1n </dev/null|base64)
+if [ "$ecsx_e" ];then ecsx_f=${{ecsx_f}}z;ecsx_p(){{ dd bs={CHUNK} count=1|gzip -1n|base64;}}
+else ecsx_p(){{ dd bs={CHUNK} count=1|base64;}};fi
+ecsx_o(){{ while ecsx_x=$(ecsx_p);[ "$ecsx_x" ]&&[ "$ecsx_x" != "$ecsx_e" ];do
+if [ ${{#ecsx_x}} -lt 900 ];then printf "\036{nonce}$1%s;" "$ecsx_x";else printf "\036{nonce}$1%s;" "$ecsx_x"|dd ibs=4096 obs=1048576;fi
+done >&4;}}
+printf "\036{nonce}start$ecsx_f;"
+{{ {{ while ecsx_n=$(ecsx_d 8);do case $ecsx_n in [1-9]*)ecsx_d $ecsx_n;printf "\036{nonce}t;" >&4;;end*)exec >/dev/null;;int*)kill -2 0;printf "\036{nonce}t;" >&4;;*)kill -9 $$;exit;;esac;done <&3 6>&-;}}|
 {{ (trap - INT;exec "$@" 2>&6 3<&- 4>&- 6>&-);printf "\036{nonce}$?;";printf "\036{nonce}end;" >&6;}}|
-while x=$(p);[ "$x" ]&&[ "$x" != "$e" ];do echo [ $x ];done >&4 6>&-;}} 6>&1 >&4|
-while x=$(dd bs={STDERR_CHUNK} count=1|base64);[ "$x" ];do echo "<"$x">";done >&4
+ecsx_o o 6>&-;}} 6>&1 >&4|
+ecsx_o e
 "#
     )
 }
@@ -140,7 +147,7 @@ mod tests {
     use super::*;
 
     fn script(command: Command) -> Script {
-        Script::new(&command, Mode::Piped, &Nonce::new([7; 8]))
+        Script::new(&command, Mode::Piped, &Nonce::new([7; 8]), &Nonce::new([8; 8]))
     }
 
     fn argv(words: &[&[u8]]) -> Command {
@@ -169,6 +176,13 @@ mod tests {
         assert!(input.iter().all(|b| matches!(b, b' '..=b'~' | b'\n')));
         assert!(input.split(|b| *b == b'\n').all(|line| line.len() <= LONGEST_INPUT));
         assert!(input.ends_with(b"\n\n") && !input[..input.len() - 2].windows(2).any(|two| two == b"\n\n"));
+    }
+
+    #[test]
+    fn nobody_finds_the_secret_in_the_line() {
+        let script = script(Command::Shell);
+        assert!(script.line.contains("07070707") && !script.line.contains("08080808"));
+        assert!(script.input.windows(8).any(|bytes| bytes == b"08080808"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::frames::{Frames, Piece};
 use super::marks::{Marks, Nonce};
-use super::script::{STDERR_CHUNK, Script};
+use super::script::Script;
 use super::{Command, Mode};
 
 /// Largest frame of stdin, bytes; where the container's dd cannot read one whole, what a pipe
@@ -58,8 +58,9 @@ pub struct Wrapper {
     phase: Phase,
     outputs: VecDeque<Output>,
     preamble: Vec<u8>,
-    /// In the session's output, until the command runs.
+    /// In the session's output, until the command runs: first the hello.
     marks: Marks,
+    secret: Nonce,
     frames: Frames,
     /// Its mark is the exit code.
     stdout: Stream,
@@ -68,6 +69,8 @@ pub struct Wrapper {
     under_way: VecDeque<Frame>,
     /// Largest frame, bytes.
     longest: usize,
+    /// The keys sent so far end within a line.
+    within_line: bool,
     stdin_ended: bool,
 }
 
@@ -89,33 +92,36 @@ impl Stream {
         Self { marks: Marks::new(nonce), end: None }
     }
 
-    /// The stream goes on with `bytes`; `whole`: a mark does not go on in the next ones.
-    fn feed(&mut self, bytes: &[u8], whole: bool) -> [Bytes; 2] {
+    /// The stream goes on with `bytes`: what of them is the command's. What may be the beginning
+    /// of the mark waits.
+    fn feed(&mut self, bytes: &[u8]) -> Bytes {
         if self.end.is_some() {
-            return Default::default();
+            return Bytes::new();
         }
         let found = self.marks.feed(bytes);
         self.end = found.mark.map(|(text, _)| text);
-        [found.before, if whole { self.marks.flush() } else { Bytes::new() }]
+        found.before
     }
 }
 
 impl Wrapper {
     /// Wraps `command`. `random` tells this session's marks from everybody's bytes.
-    pub fn new(command: &Command, mode: Mode, random: [u8; 8]) -> Self {
-        let nonce = Nonce::new(random);
+    pub fn new(command: &Command, mode: Mode, random: [[u8; 8]; 2]) -> Self {
+        let [hello, secret] = random.map(Nonce::new);
         Self {
             mode,
-            script: Script::new(command, mode, &nonce),
+            script: Script::new(command, mode, &hello, &secret),
             phase: Phase::Booting,
             outputs: VecDeque::new(),
             preamble: Vec::new(),
-            marks: Marks::new(&nonce),
-            frames: Frames::new(false),
-            stdout: Stream::new(&nonce),
-            stderr: Stream::new(&nonce),
+            marks: Marks::new(&hello),
+            frames: Frames::new(&secret, false),
+            stdout: Stream::new(&secret),
+            stderr: Stream::new(&secret),
+            secret,
             under_way: VecDeque::new(),
             longest: SHORT_FRAME,
+            within_line: false,
             stdin_ended: false,
         }
     }
@@ -152,6 +158,7 @@ impl Wrapper {
             return;
         }
         if self.mode == Mode::Terminal {
+            self.within_line = !matches!(bytes.last(), Some(b'\r' | b'\n'));
             return self.outputs.push_back(Output::Send(bytes));
         }
         self.under_way.push_back(Frame::Stdin);
@@ -160,12 +167,17 @@ impl Wrapper {
         self.outputs.push_back(Output::Send(frame.freeze()));
     }
 
-    /// stdin has ended. A terminal's command is told by Ctrl-D, as there is no other way.
+    /// stdin has ended. A terminal's command is told by Ctrl-D, as there is no other way; within a
+    /// line the first one only hands the line over.
     pub fn end_stdin(&mut self) {
         if self.phase != Phase::Running || std::mem::replace(&mut self.stdin_ended, true) {
             return;
         }
-        let end = if self.mode == Mode::Terminal { &b"\x04"[..] } else { b"end     " };
+        let end = match self.mode {
+            Mode::Terminal if self.within_line => &b"\x04\x04"[..],
+            Mode::Terminal => b"\x04",
+            Mode::Piped => b"end     ",
+        };
         self.outputs.push_back(Output::Send(Bytes::from_static(end)));
     }
 
@@ -204,7 +216,7 @@ impl Wrapper {
         match self.mode {
             _ if self.phase == Phase::Over => {}
             Mode::Terminal => {
-                self.stdout(&rest, false);
+                self.stdout(&rest);
                 self.check_exit();
             }
             Mode::Piped => self.framed(&rest),
@@ -222,13 +234,14 @@ impl Wrapper {
                 self.phase = Phase::Starting;
                 // What follows is the terminal's echo of the script.
                 self.preamble.clear();
+                self.marks = Marks::new(&self.secret);
                 self.outputs.push_back(Output::Send(std::mem::take(&mut self.script.input).into()));
             }
             (Phase::Starting, text) => {
                 if let Some(found) = text.strip_prefix("start") {
                     self.phase = Phase::Running;
                     self.preamble.clear();
-                    self.frames = Frames::new(found.contains('z'));
+                    self.frames = Frames::new(&self.secret, found.contains('z'));
                     self.longest = if found.contains('f') { FRAME } else { SHORT_FRAME };
                     self.outputs.push_back(Output::Started);
                 } else if let Some(tool) = text.strip_prefix("no") {
@@ -251,10 +264,10 @@ impl Wrapper {
         for piece in pieces {
             match piece {
                 Piece::Taken => drop(self.under_way.pop_front()),
-                Piece::Stdout(bytes) => self.stdout(&bytes, true),
+                Piece::Stdout(bytes) => self.stdout(&bytes),
                 Piece::Stderr(bytes) => {
-                    let parts = self.stderr.feed(&bytes, bytes.len() < STDERR_CHUNK);
-                    self.put(parts, Output::Stderr);
+                    let bytes = self.stderr.feed(&bytes);
+                    self.put(bytes, Output::Stderr);
                 }
                 Piece::Stray(bytes) => self.outputs.push_back(Output::Stderr(bytes)),
             }
@@ -262,13 +275,15 @@ impl Wrapper {
         self.check_exit();
     }
 
-    fn stdout(&mut self, bytes: &[u8], whole: bool) {
-        let parts = self.stdout.feed(bytes, whole);
-        self.put(parts, Output::Stdout);
+    fn stdout(&mut self, bytes: &[u8]) {
+        let bytes = self.stdout.feed(bytes);
+        self.put(bytes, Output::Stdout);
     }
 
-    fn put(&mut self, parts: [Bytes; 2], output: fn(Bytes) -> Output) {
-        self.outputs.extend(parts.into_iter().filter(|part| !part.is_empty()).map(output));
+    fn put(&mut self, bytes: Bytes, output: fn(Bytes) -> Output) {
+        if !bytes.is_empty() {
+            self.outputs.push_back(output(bytes));
+        }
     }
 
     fn check_exit(&mut self) {

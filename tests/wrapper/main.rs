@@ -21,7 +21,7 @@ fn argv<W: AsRef<[u8]>>(words: &[W]) -> Command {
 }
 
 fn wrapper(command: &Command, mode: Mode) -> Wrapper {
-    Wrapper::new(command, mode, [0xab, 1, 2, 3, 4, 5, 6, 7])
+    Wrapper::new(command, mode, [[0xab, 1, 2, 3, 4, 5, 6, 7], [0xcd; 8]])
 }
 
 fn piped_in(shell: &[&str], command: &Command, stdin: &[u8]) -> Outcome {
@@ -210,6 +210,77 @@ fn an_interrupt_reaches_the_command_behind_pipes() {
         assert_eq!(interrupted("echo ready; sleep 60 | sleep 60").code, Some(130), "{shell:?}");
         let outcome = interrupted("trap 'echo cleaning up; exit 3' INT; echo ready; sleep 60 & wait");
         assert_eq!((outcome.code, &outcome.stdout[..]), (Some(3), &b"ready\ncleaning up\n"[..]), "{shell:?}");
+    }
+}
+
+#[test]
+fn what_is_written_to_the_terminal_itself_is_kept_apart() {
+    for shell in shells() {
+        let script =
+            "printf '[sudo] password for <you>, please; (yes/no/[fingerprint])? ' >/dev/tty; echo hi";
+        let outcome = piped_in(&shell, &argv(&["sh", "-c", script]), b"");
+        assert_eq!((outcome.code, &outcome.stdout[..]), (Some(0), &b"hi\n"[..]), "{shell:?}");
+        let said = b"[sudo] password for <you>, please; (yes/no/[fingerprint])? ";
+        assert_eq!(outcome.stderr, said, "{shell:?}");
+    }
+    // In between frames of any length.
+    let script =
+        "seq 1 200000 & for i in 1 2 3 4 5 6 7 8 9; do printf '[%s],' $i >/dev/tty; sleep 0.01; done; wait";
+    let outcome = piped(&["sh", "-c", script], b"");
+    let expected: String = (1..=200_000).map(|n| format!("{n}\n")).collect();
+    assert!(outcome.stdout == expected.as_bytes() && outcome.code == Some(0), "{:?}", outcome.trouble);
+    assert_eq!(outcome.stderr, b"[1],[2],[3],[4],[5],[6],[7],[8],[9],");
+}
+
+#[test]
+fn the_exit_code_is_found_wherever_the_frames_are_cut() {
+    for missing in [1, 2, 9, 10, 17, 18, 20, 21] {
+        let length = (64 << 10) - missing;
+        let command = format!("head -c {length} /dev/zero | dd obs={length}; exit 5");
+        let outcome = piped(&["sh", "-c", &command], b"");
+        assert_eq!((outcome.code, outcome.stdout.len()), (Some(5), length));
+    }
+}
+
+#[test]
+fn the_containers_own_variables_are_the_commands_alone() {
+    for shell in shells() {
+        for mode in [Mode::Piped, Mode::Terminal] {
+            let names = ["s", "l", "t", "f", "e", "x", "n", "d", "p", "o", "c"];
+            let values: Vec<_> = names.iter().map(|name| format!("{name}=own-{name}")).collect();
+            let mut words = vec!["env"];
+            words.extend(values.iter().map(String::as_str));
+            words.extend(&shell);
+            let session = Session::start(wrapper(&argv(&["env"]), mode), &words, None);
+            let outcome = session.run(b"");
+            assert_eq!(outcome.code, Some(0), "{shell:?} {mode:?}");
+            let shown = String::from_utf8_lossy(&outcome.stdout).into_owned();
+            for value in &values {
+                assert!(shown.lines().any(|line| line == value), "{shell:?} {value} in {shown}");
+            }
+            assert!(!shown.contains("ecsx_"), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn a_line_without_words_is_no_success() {
+    for shell in shells() {
+        for mode in [Mode::Piped, Mode::Terminal] {
+            let line = Command::Line("# nothing".into());
+            let code = Session::start(wrapper(&line, mode), &shell, None).run(b"").code;
+            assert!(matches!(code, Some(126 | 127)), "{shell:?} {code:?}");
+        }
+    }
+}
+
+#[test]
+fn stdin_on_a_terminal_ends_within_a_line_too() {
+    for stdin in [&b"abc"[..], b"abc\n", b""] {
+        let command = argv(&["sh", "-c", "stty -echo; echo ready; cat; exit 3"]);
+        let outcome =
+            Session::start(wrapper(&command, Mode::Terminal), &["/bin/sh"], None).run_after("ready", stdin);
+        assert_eq!(outcome.code, Some(3), "{stdin:?}");
     }
 }
 

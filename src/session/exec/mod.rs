@@ -89,8 +89,9 @@ pub enum Outcome {
 
 /// Runs the command to its end.
 pub async fn run<C: Cloud>(setting: &Setting<C>) -> Result<Outcome, ExecError> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|e| SessionError::Broken(format!("no random numbers: {e}")))?;
+    let mut random = [[0; 8]; 2];
+    getrandom::fill(random.as_flattened_mut())
+        .map_err(|e| SessionError::Broken(format!("no random numbers: {e}")))?;
     let wrapper = Wrapper::new(&setting.command, setting.mode, random);
     let line = wrapper.command_line().to_owned();
     let error = match run::Run::start(setting, &line, Some(wrapper)).await?.finish().await {
