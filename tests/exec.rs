@@ -5,6 +5,7 @@ mod support;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
@@ -25,9 +26,21 @@ fn sandbox() -> Sandbox {
     Sandbox::with_fixture(WORLD)
 }
 
-/// `ecsx exec` in the one container of `cluster`.
+/// `ecsx exec` in the one container of `cluster`. No signal is ignored, as it may be where tests
+/// run (nohup, CI).
 fn exec_in(sandbox: &Sandbox, cluster: &str, words: &[&str]) -> Command {
-    let mut command = sandbox.command("ecsx-exec");
+    wrapped(&["env", "--default-signal"], sandbox, cluster, words)
+}
+
+/// The same, started by another program.
+fn wrapped(by: &[&str], sandbox: &Sandbox, cluster: &str, words: &[&str]) -> Command {
+    let exec = sandbox.command("ecsx-exec");
+    let mut command = Command::new(by[0]);
+    command.args(&by[1..]).arg(exec.get_program()).args(exec.get_args());
+    command.env_clear().envs(exec.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(directory) = exec.get_current_dir() {
+        command.current_dir(directory);
+    }
     command.args(["--cluster", cluster, "--service", "app"]).args(words).stdin(Stdio::null());
     command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
     command
@@ -74,6 +87,7 @@ fn the_exit_code_is_the_commands_own() {
                 ("exit 1", 1),
                 ("exit 7", 7),
                 ("exit 126", 126),
+                ("exit 127", 127),
                 ("kill -INT $$", 130),
                 ("kill -9 $$", 137),
             ] {
@@ -145,12 +159,16 @@ fn a_command_need_not_read_its_stdin_and_may_have_none() {
     expect(&feed(exec(&sandbox, &["--", "head", "-c", "10"]), &stdin), 0, &stdin[..10]);
     expect(&feed(exec(&sandbox, &["-c", "exit 5"]), &stdin), 5, b"");
     expect(&feed(exec(&sandbox, &["-n", "--", "cat"]), &stdin), 0, b"");
-    // Closed, not empty.
-    let closed = exec(&sandbox, &["--", "cat"]);
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "exec \"$0\" \"$@\" <&-"]).arg(closed.get_program()).args(closed.get_args());
-    shell.env_clear().envs(closed.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    expect(&shell.output().unwrap(), 0, b"");
+}
+
+#[test]
+fn stdout_and_stderr_may_be_closed() {
+    let sandbox = sandbox();
+    for close in [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
+        let by = ["sh", "-c", &format!("\"$@\" {close}"), "sh"];
+        let output = wrapped(&by, &sandbox, "plain", &["-c", "echo out; echo err >&2; exit 6"]).output();
+        assert_eq!(output.unwrap().status.code(), Some(6), "{close}");
+    }
 }
 
 #[test]
@@ -190,7 +208,7 @@ fn a_task_that_dies_is_said_with_its_reason() {
 }
 
 /// Starts it with pipes and waits for its first line, `ready`.
-fn ready(mut command: Command) -> Child {
+fn ready(command: &mut Command) -> Child {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = [0; 6];
     child.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
@@ -214,7 +232,7 @@ fn ctrl_c_without_a_terminal_is_the_commands() {
         let mut command = exec(&sandbox, &[options, &["-c", script]].concat());
         let (stdin, _open) = std::io::pipe().unwrap();
         command.stdin(stdin);
-        let child = ready(command);
+        let child = ready(&mut command);
         interrupt(&child);
         expect(&child.wait_with_output().unwrap(), code, rest.as_bytes());
     }
@@ -223,7 +241,7 @@ fn ctrl_c_without_a_terminal_is_the_commands() {
 #[test]
 fn a_second_ctrl_c_ends_the_session() {
     let sandbox = sandbox();
-    let mut child = ready(exec(&sandbox, &["-c", "trap '' INT; echo ready; sleep 600"]));
+    let mut child = ready(&mut exec(&sandbox, &["-c", "trap '' INT; echo ready; sleep 600"]));
     interrupt(&child);
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
@@ -242,7 +260,7 @@ fn ctrl_c_behind_stdin_that_nobody_reads_says_so() {
     File::create(&zeros).unwrap().set_len(10 << 20).unwrap();
     let mut command = exec(&sandbox, &["-c", "echo ready; exec sleep 600"]);
     command.stdin(File::open(&zeros).unwrap());
-    let mut child = ready(command);
+    let mut child = ready(&mut command);
     let position = format!("/proc/{}/fdinfo/0", child.id());
     // One piece is in the command's pipe, the next is stuck, a third is ready.
     sandbox.wait_for("stdin to be stuck", |_| {
@@ -256,6 +274,123 @@ fn ctrl_c_behind_stdin_that_nobody_reads_says_so() {
     interrupt(&child);
     expect(&child.wait_with_output().unwrap(), 130, b"");
     sandbox.wait_for("the session's end", |state| state["open_sessions"] == 0);
+}
+
+#[test]
+fn signals_ignored_from_the_start_stay_ignored() {
+    let sandbox = sandbox();
+    let by = &["env", "--default-signal", "--ignore-signal=HUP,INT"][..];
+    let script = "echo ready; read line; echo $line";
+    let mut command = wrapped(by, &sandbox, "plain", &["-c", script]);
+    let mut child = ready(command.stdin(Stdio::piped()));
+    for signal in [Signal::HUP, Signal::INT, Signal::INT] {
+        rustix::process::kill_process(Pid::from_child(&child), signal).unwrap();
+    }
+    child.stdin.take().unwrap().write_all(b"still here\n").unwrap();
+    expect(&child.wait_with_output().unwrap(), 0, b"still here\n");
+}
+
+#[test]
+fn a_signal_ends_it_while_it_asks_ecs_and_while_nobody_reads() {
+    let sandbox = sandbox();
+    sandbox.faults(json!({"api": {"ExecuteCommand": {"delay_ms": 60_000}}}));
+    let child = exec(&sandbox, &["--", "true"]).stderr(Stdio::piped()).spawn().unwrap();
+    sandbox.wait_for("ExecuteCommand", |_| sandbox.calls("ExecuteCommand") == 1);
+    interrupt(&child);
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
+    sandbox.faults(json!({}));
+
+    // The command has ended, and its output does not fit into the pipe.
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = exec(&sandbox, &["--", "head", "-c", "200000", "/dev/zero"]);
+    let mut child = command.stdout(writer).spawn().unwrap();
+    drop(command);
+    sandbox.wait_for("the command's start", |state| state["open_sessions"] == 1);
+    sandbox.wait_for("its end", |state| state["open_sessions"] == 0);
+    rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    drop(reader);
+}
+
+#[test]
+fn standard_streams_that_do_not_block_lose_nothing() {
+    let sandbox = sandbox();
+    let (stdin, mut feed) = std::io::pipe().unwrap();
+    let (mut rest, stdout) = std::io::pipe().unwrap();
+    for end in [stdin.as_fd(), stdout.as_fd()] {
+        rustix::io::ioctl_fionbio(end, true).unwrap();
+    }
+    let mut command = exec(&sandbox, &["-c", "echo ready; cat"]);
+    let mut child = command.stdin(stdin).stdout(stdout).spawn().unwrap();
+    drop(command);
+    let mut line = [0; 6];
+    rest.read_exact(&mut line).unwrap();
+    let bytes = noise(300_000);
+    let read = thread::scope(|scope| {
+        scope.spawn(|| bytes.chunks(100_000).for_each(|part| feed.write_all(part).unwrap()));
+        let mut read = vec![0; bytes.len()];
+        rest.read_exact(&mut read).unwrap();
+        read
+    });
+    assert!(read == bytes);
+    drop(feed);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_stdin_that_fails_is_not_taken_for_its_end() {
+    let sandbox = sandbox();
+    let output = exec(&sandbox, &["--", "cat"]).stdin(File::open("/tmp").unwrap()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{stderr}");
+    assert!(stderr.contains("cannot read stdin"), "{stderr}");
+}
+
+#[test]
+fn a_command_line_of_nothing_is_no_success() {
+    let sandbox = sandbox();
+    for line in ["", " ", "# nothing"] {
+        let output = exec(&sandbox, &["--command", line]).output().unwrap();
+        assert!(!output.status.success(), "{line:?} {output:?}");
+    }
+}
+
+#[test]
+fn the_exit_codes_come_back_after_a_cut_with_and_without_terminal_and_key() {
+    let sandbox = sandbox();
+    // One after another: the cut is that of the last session.
+    for (cluster, options, code) in [
+        ("plain", &[][..], 7),
+        ("plain", &["-t", "-n"], 130),
+        ("secret", &[], 137),
+        ("secret", &["-t", "-n"], 7),
+    ] {
+        let end = match code {
+            130 => "kill -INT $$",
+            137 => "kill -9 $$",
+            _ => "exit 7",
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let go = folder.path().join("go");
+        let script =
+            format!("echo ready; until [ -e {} ]; do sleep 0.1; done; echo after; {end}", go.display());
+        let resumed = sandbox.calls("ResumeSession");
+        let mut command = exec_in(&sandbox, cluster, &[options, &["-c", &script]].concat());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut shown = String::new();
+        stdout.read_line(&mut shown).unwrap();
+        assert_eq!(sandbox.admin("POST", "sessions/last/cut", json!({}))["done"], 1);
+        // It ends while nobody is connected.
+        File::create(&go).unwrap();
+        sandbox.wait_for("the session to be resumed", |_| sandbox.calls("ResumeSession") > resumed);
+        stdout.read_to_string(&mut shown).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{cluster} {options:?} {stderr}");
+        assert_eq!(shown.replace('\r', ""), "ready\nafter\n", "{cluster} {options:?}");
+        assert_eq!(stderr.contains("encrypted using AWS KMS"), cluster == "secret", "{stderr}");
+    }
 }
 
 /// A program on a terminal as [`exec`] makes it.
@@ -348,16 +483,15 @@ fn leaving_works_without_a_network() {
 #[test]
 fn without_any_terminal_it_works() {
     let sandbox = sandbox();
-    let command = exec(&sandbox, &["-c", "cat; exit 4"]);
-    let mut detached = Command::new("setsid");
-    detached
-        .arg("--wait")
-        .arg(command.get_program())
-        .args(command.get_args())
-        .stdin(Stdio::null())
-        .env_clear();
-    detached.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    expect(&detached.output().unwrap(), 4, b"");
+    for by in [
+        &["setsid", "--wait"][..],
+        &["nohup"],
+        &["env", "-u", "TERM", "-u", "LANG"],
+        &["sh", "-c", "\"$@\" <&-", "sh"],
+    ] {
+        let mut command = wrapped(by, &sandbox, "plain", &["-c", "cat; echo out; exit 4"]);
+        expect(&command.output().unwrap(), 4, b"out\n");
+    }
 }
 
 #[test]
@@ -374,7 +508,7 @@ fn a_reader_that_leaves_ends_it_quietly() {
 #[test]
 fn without_a_shell_a_command_runs_bare_and_says_so() {
     let tools = tempfile::tempdir().unwrap();
-    for tool in ["echo", "env"] {
+    for tool in ["echo", "env", "cat", "printf"] {
         std::os::unix::fs::symlink(format!("/usr/bin/{tool}"), tools.path().join(tool)).unwrap();
     }
     let sandbox = Sandbox::with_containers(WORLD, &[("PATH", tools.path().to_str().unwrap())]);
@@ -383,6 +517,10 @@ fn without_a_shell_a_command_runs_bare_and_says_so() {
     assert_eq!(bare.status.code(), Some(124), "{stderr}");
     assert_eq!(String::from_utf8_lossy(&bare.stdout), "it's   here\n", "no carriage return of the terminal");
     assert!(stderr.contains("no shell") && stderr.contains("exit code"), "{stderr}");
+
+    // stdin has an end, and a CR at the output's end is the command's own.
+    expect(&exec(&sandbox, &["-n", "--", "cat"]).output().unwrap(), 124, b"");
+    expect(&exec(&sandbox, &["--", "printf", "a\\r"]).output().unwrap(), 124, b"a\r");
 
     let missing = exec(&sandbox, &["--", "no-such-program"]).output().unwrap();
     assert_eq!(missing.status.code(), Some(127));

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 
 use clap::Parser;
+use clap::builder::NonEmptyStringValueParser;
 use ecsx::exec::{Command, Mode};
 use ecsx::resolve::Options;
 
@@ -35,7 +36,7 @@ pub(crate) struct Args {
     script: Option<OsString>,
 
     /// Command line, split into words as ECS does it: no shell, quotes as in one
-    #[arg(long, value_name = "LINE", conflicts_with = "words")]
+    #[arg(long, value_name = "LINE", conflicts_with = "words", value_parser = NonEmptyStringValueParser::new())]
     command: Option<String>,
 
     /// Run it on a terminal, even if stdin or stdout is none
@@ -118,10 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn two_commands_are_refused() {
-        for words in
-            [&["-c", "x", "--", "y"][..], &["--command", "x", "--", "y"], &["-c", "x", "--command", "y"]]
-        {
+    fn two_commands_are_refused_and_none() {
+        for words in [
+            &["-c", "x", "--", "y"][..],
+            &["--command", "x", "--", "y"],
+            &["-c", "x", "--command", "y"],
+            &["--command", ""],
+        ] {
             assert!(Args::try_parse_from([&["exec"], words].concat()).is_err(), "{words:?}");
         }
     }

@@ -32,13 +32,13 @@ fn run(args: &mut Args, ui: Ui) -> Result<u8, Failure> {
     let runtime = runtime.map_err(|e| Failure::because("cannot start", e))?;
     let connection = args.connection();
     let outcome = runtime.block_on(async {
+        // First, so that Ctrl-C is ours before the picker hides the cursor.
+        let mut signals = Signals::new().map_err(|e| Failure::because("cannot listen for signals", e))?;
         let choosing = async {
             let aws = Aws::new(&wanted.account()).await?;
             let target = wanted.choose(&aws, &ui).await?;
             Ok::<_, Failure>((Arc::new(aws), target))
         };
-        // First, so that Ctrl-C is ours before the picker hides the cursor.
-        let mut signals = Signals::new().map_err(|e| Failure::because("cannot listen for signals", e))?;
         let (cloud, target) = tokio::select! {
             biased;
             number = signals.next() => return Ok(Outcome::Signal(number)),
@@ -55,7 +55,7 @@ fn run(args: &mut Args, ui: Ui) -> Result<u8, Failure> {
             keepalive: connection.keepalive,
             report: tell::report(ui),
         };
-        Ok::<_, Failure>(exec::run(&setting).await?)
+        Ok::<_, Failure>(exec::run(&setting, &mut signals).await?)
     });
     // A lookup that hangs must not hold the exit up.
     runtime.shutdown_background();

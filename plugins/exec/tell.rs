@@ -11,7 +11,7 @@ pub(crate) fn report(ui: Ui) -> Report {
     Arc::new(move |notice, raw| {
         let detail = matches!(notice, Notice::Opened(_));
         let warning = matches!(notice, Notice::Bare | Notice::Stuck(_) | Notice::Leaving | Notice::Idle);
-        let words = words(&notice);
+        let words = words(&notice, raw);
         match (raw, detail, warning) {
             (_, true, _) => ui.detail(&words),
             (false, _, true) => ui.warn(&words),
@@ -26,14 +26,17 @@ pub(crate) fn report(ui: Ui) -> Report {
     })
 }
 
-fn words(notice: &Notice) -> String {
+fn words(notice: &Notice, raw: bool) -> String {
     match notice {
         Notice::Opened(id) => format!("session {id}"),
         Notice::Bare => {
             "the container has no shell: the command runs without one. It gets no stdin from a pipe, stdout and stderr come as one, through a terminal, and its exit code cannot be known (124)".into()
         }
         Notice::Agent(text) => text.clone(),
-        Notice::Lost(why) => format!("connection lost ({why}); making it anew. ~. after Enter or Ctrl-C leaves"),
+        Notice::Lost(why) => {
+            let leave = if raw { "~. after Enter" } else { "Ctrl-C" };
+            format!("connection lost ({why}); making it anew. {leave} leaves")
+        }
         Notice::Stuck(error) => format!("the connection cannot be made anew: {error}"),
         Notice::Resumed(after) => format!("the connection is back after {} s", after.as_secs()),
         Notice::Leaving => "ECS is about to stop this task".into(),

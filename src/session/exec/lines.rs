@@ -24,6 +24,11 @@ impl Lines {
         }
         out.into()
     }
+
+    /// The output has ended: what was held.
+    pub(super) fn end(&mut self) -> Bytes {
+        Bytes::from_static(if std::mem::take(&mut self.held) { b"\r" } else { b"" })
+    }
 }
 
 #[cfg(test)]
@@ -32,11 +37,11 @@ mod tests {
 
     #[test]
     fn only_the_terminals_own_carriage_returns_go() {
-        let shown = b"a\r\nb\rc\r\r\nd";
+        let shown = b"a\r\nb\rc\r\r\nd\r";
         for cut in 0..=shown.len() {
             let mut lines = Lines::default();
-            let parts = [lines.feed(&shown[..cut]), lines.feed(&shown[cut..])];
-            assert_eq!(parts.concat(), b"a\nb\rc\r\nd", "cut at {cut}");
+            let parts = [lines.feed(&shown[..cut]), lines.feed(&shown[cut..]), lines.end()];
+            assert_eq!(parts.concat(), b"a\nb\rc\r\nd\r", "cut at {cut}");
         }
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::ecs::{Cloud, Target};
 use crate::exec::{Command, Mode, Wrapper};
 
+use super::terminal::Signals;
 use super::{Network, SessionError};
 
 pub use trouble::ExecError;
@@ -87,14 +88,14 @@ pub enum Outcome {
     Unread,
 }
 
-/// Runs the command to its end.
-pub async fn run<C: Cloud>(setting: &Setting<C>) -> Result<Outcome, ExecError> {
+/// Runs the command to its end, or a signal's.
+pub async fn run<C: Cloud>(setting: &Setting<C>, signals: &mut Signals) -> Result<Outcome, ExecError> {
     let mut random = [[0; 8]; 2];
     getrandom::fill(random.as_flattened_mut())
         .map_err(|e| SessionError::Broken(format!("no random numbers: {e}")))?;
     let wrapper = Wrapper::new(&setting.command, setting.mode, random);
     let line = wrapper.command_line().to_owned();
-    let error = match run::Run::start(setting, &line, Some(wrapper)).await?.finish().await {
+    let error = match attempt(setting, &line, Some(wrapper), signals).await {
         Err(error) if error.is_not_found() => error,
         done => return done,
     };
@@ -106,5 +107,19 @@ pub async fn run<C: Cloud>(setting: &Setting<C>) -> Result<Outcome, ExecError> {
         command => command.direct_line().ok_or(error)?,
     };
     (setting.report)(Notice::Bare, false);
-    run::Run::start(setting, &line, None).await?.finish().await
+    attempt(setting, &line, None, signals).await
+}
+
+async fn attempt<C: Cloud>(
+    setting: &Setting<C>,
+    line: &str,
+    wrapper: Option<Wrapper>,
+    signals: &mut Signals,
+) -> Result<Outcome, ExecError> {
+    let run = tokio::select! {
+        biased;
+        signal = signals.next() => return Ok(Outcome::Signal(signal)),
+        run = run::Run::start(setting, line, wrapper) => run?,
+    };
+    run.finish(signals).await
 }

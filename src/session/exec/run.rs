@@ -56,9 +56,11 @@ pub(super) struct Run<'a, C> {
     unsent: VecDeque<Bytes>,
     /// Not yet taken by the wrapper.
     input: VecDeque<Bytes>,
-    stdin: Option<mpsc::Receiver<Bytes>>,
+    stdin: Option<mpsc::Receiver<std::io::Result<Bytes>>>,
     /// stdin has ended, behind what is in `input`.
     input_ended: bool,
+    /// What was typed to a bare command so far ends within a line.
+    within_line: bool,
     escape: Escape,
     /// For the local streams, as their readers allow.
     backlog: VecDeque<(Local, Bytes)>,
@@ -101,6 +103,7 @@ impl<'a, C: Cloud> Run<'a, C> {
             input: VecDeque::new(),
             stdin: None,
             input_ended: false,
+            within_line: false,
             escape: Escape::default(),
             backlog: VecDeque::new(),
             writer: Writer::start(),
@@ -120,12 +123,22 @@ impl<'a, C: Cloud> Run<'a, C> {
     }
 
     /// Carries bytes until the command, the session or the person ends it.
-    pub(super) async fn finish(mut self) -> Result<Outcome, ExecError> {
-        let done = self.carry().await;
+    pub(super) async fn finish(mut self, signals: &mut Signals) -> Result<Outcome, ExecError> {
+        let mut done = self.carry(signals).await;
         // The terminal first, whatever the network does now.
         self.raw = None;
         self.stdin = None;
-        let written = self.write_out(&done).await;
+        let end = self.lines.end();
+        self.backlog.extend((!end.is_empty()).then_some((Local::Stdout, end)));
+        let written = tokio::select! {
+            biased;
+            // Output that nobody reads is no reason to stay.
+            signal = signals.next() => {
+                done = Ok(Outcome::Signal(signal));
+                Ok(())
+            }
+            written = self.write_out(leaving(&done)) => written,
+        };
         if !self.closed {
             self.session.leave(false).await;
         }
@@ -136,8 +149,8 @@ impl<'a, C: Cloud> Run<'a, C> {
         }
     }
 
-    async fn write_out(&mut self, done: &Result<Outcome, ExecError>) -> std::io::Result<()> {
-        if matches!(done, Ok(Outcome::Left | Outcome::Signal(_))) {
+    async fn write_out(&mut self, leaving: bool) -> std::io::Result<()> {
+        if leaving {
             // Whoever leaves does not wait for a reader.
             let _ = timeout(Duration::from_millis(200), self.writer.finish()).await;
             return Ok(());
@@ -146,10 +159,8 @@ impl<'a, C: Cloud> Run<'a, C> {
         self.writer.finish().await
     }
 
-    async fn carry(&mut self) -> Result<Outcome, ExecError> {
-        let local = |e| ExecError::Local("cannot listen for signals", e);
-        let mut signals = Signals::new().map_err(local)?;
-        let mut resizes = Resizes::new().map_err(local)?;
+    async fn carry(&mut self, signals: &mut Signals) -> Result<Outcome, ExecError> {
+        let mut resizes = Resizes::new().map_err(|e| ExecError::Local("cannot listen for signals", e))?;
         let mut tick = interval(Duration::from_millis(500));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut closing = None;
@@ -173,7 +184,7 @@ impl<'a, C: Cloud> Run<'a, C> {
                 read = self.writer.take(&mut self.backlog), if !self.backlog.is_empty() => if !read {
                     return Ok(Outcome::Unread);
                 },
-                bytes = read(&mut self.stdin), if wants_input => if let Some(left) = self.read(bytes) {
+                bytes = read(&mut self.stdin), if wants_input => if let Some(left) = self.read(bytes)? {
                     return Ok(left);
                 },
                 event = self.session.next(), if !self.over => if let Some(outcome) = self.event(event)? {
@@ -197,10 +208,14 @@ impl<'a, C: Cloud> Run<'a, C> {
                 }
             }
             None => {
+                if let Some(key) = self.input.back().and_then(|keys| keys.last()) {
+                    self.within_line = !matches!(key, b'\r' | b'\n');
+                }
                 self.unsent.extend(self.input.drain(..));
-                // A terminal has no other way to say it, and to pipes nothing is said.
-                if std::mem::take(&mut self.input_ended) && self.setting.mode == Mode::Terminal {
-                    self.unsent.push_back(Bytes::from_static(b"\x04"));
+                // A terminal has no other way to say it.
+                if std::mem::take(&mut self.input_ended) {
+                    let keys: &[u8] = if self.within_line { b"\x04\x04" } else { b"\x04" };
+                    self.unsent.push_back(Bytes::from_static(keys));
                 }
             }
         }
@@ -248,24 +263,26 @@ impl<'a, C: Cloud> Run<'a, C> {
     }
 
     /// stdin went on with these bytes, or ended.
-    fn read(&mut self, bytes: Option<Bytes>) -> Option<Outcome> {
+    fn read(&mut self, bytes: Option<std::io::Result<Bytes>>) -> Result<Option<Outcome>, ExecError> {
         let Some(bytes) = bytes else {
             self.stdin = None;
             self.input_ended = true;
-            return None;
+            return Ok(None);
         };
+        // To the command it would look like the end of a whole input.
+        let bytes = bytes.map_err(|e| ExecError::Local("cannot read stdin", e))?;
         if self.raw.is_none() {
             self.input.push_back(bytes);
-            return None;
+            return Ok(None);
         }
         for key in self.escape.feed(&bytes) {
             match key {
                 Key::Send(keys) => self.input.push_back(keys.into()),
                 Key::Help => self.backlog.push_back((Local::Stderr, Bytes::from_static(HELP.as_bytes()))),
-                Key::Leave => return Some(Outcome::Left),
+                Key::Leave => return Ok(Some(Outcome::Left)),
             }
         }
-        None
+        Ok(None)
     }
 
     /// The session has something to tell.
@@ -340,12 +357,16 @@ impl<'a, C: Cloud> Run<'a, C> {
 
     /// The command runs: the keys are its own now.
     fn started(&mut self) -> Result<(), ExecError> {
-        self.started = true;
+        // A late handshake makes a session ready that was taken for ready.
+        if std::mem::replace(&mut self.started, true) {
+            return Ok(());
+        }
         if self.setting.raw {
             let raw = Raw::enter().map_err(|e| ExecError::Local("cannot put the terminal in raw mode", e))?;
             self.raw = Some(raw);
         }
-        if self.setting.stdin {
+        // Bare behind pipes, a command gets none: its terminal would change it.
+        if self.setting.stdin && (self.wrapper.is_some() || self.setting.mode == Mode::Terminal) {
             self.stdin = Some(stdio::stdin());
         } else {
             self.input_ended = true;
@@ -377,6 +398,8 @@ impl<'a, C: Cloud> Run<'a, C> {
 
     fn fate(&mut self, fate: Fate) -> Result<(), ExecError> {
         match fate {
+            // A task may end with its command.
+            Fate::Gone(_) if self.exited.is_some() => {}
             Fate::Gone(reason) => {
                 let task = self.setting.target.task_id.clone();
                 return Err(SessionError::TaskGone { task, reason }.into());
@@ -409,9 +432,10 @@ impl<'a, C: Cloud> Run<'a, C> {
                 None => SessionError::Silent { container, seconds: START.as_secs() }.into(),
             });
         }
-        self.vigil.tick(now);
+        self.vigil.tick(now, lost.is_some() || self.session.unacknowledged_since().is_some());
         match self.idle.tick(now) {
             Due::Nothing => {}
+            Due::Warning if self.setting.mode == Mode::Piped => {}
             Due::Warning => self.report(Notice::Idle),
             Due::Keepalive => {
                 self.session.resize(self.size.0, self.size.1);
@@ -438,7 +462,11 @@ fn gather(pieces: &mut VecDeque<Bytes>, limit: usize) -> Bytes {
     all.freeze()
 }
 
-async fn read(stdin: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Bytes> {
+fn leaving(done: &Result<Outcome, ExecError>) -> bool {
+    matches!(done, Ok(Outcome::Left | Outcome::Signal(_)))
+}
+
+async fn read(stdin: &mut Option<mpsc::Receiver<std::io::Result<Bytes>>>) -> Option<std::io::Result<Bytes>> {
     match stdin {
         Some(stdin) => stdin.recv().await,
         None => std::future::pending().await,

@@ -2,11 +2,13 @@
 //! as they like, on every system.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io;
 use std::thread;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+
+use crate::session::terminal::{read_stdin, write_stderr, write_stdout};
 
 /// Bytes read at once.
 const READ: usize = 16 << 10;
@@ -21,22 +23,19 @@ pub(super) enum Local {
 }
 
 /// Reads stdin from now on; the channel's end is stdin's.
-pub(super) fn stdin() -> mpsc::Receiver<Bytes> {
+pub(super) fn stdin() -> mpsc::Receiver<io::Result<Bytes>> {
     let (sender, receiver) = mpsc::channel(QUEUE.0);
     thread::spawn(move || {
-        let mut stdin = io::stdin().lock();
         let mut buffer = vec![0; READ];
         loop {
-            match stdin.read(&mut buffer) {
+            let read = match read_stdin(&mut buffer) {
                 Ok(0) => return,
-                Ok(n) => {
-                    if sender.blocking_send(Bytes::copy_from_slice(&buffer[..n])).is_err() {
-                        return;
-                    }
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                // A terminal that is gone; a directory as stdin.
-                Err(_) => return,
+                Ok(n) => Ok(Bytes::copy_from_slice(&buffer[..n])),
+                Err(e) => Err(e),
+            };
+            let failed = read.is_err();
+            if sender.blocking_send(read).is_err() || failed {
+                return;
             }
         }
     });
@@ -58,9 +57,9 @@ impl Writer {
             let mut result = Ok(());
             while let Some((local, bytes)) = pieces.blocking_recv() {
                 let written = match local {
-                    Local::Stdout => write(&mut io::stdout().lock(), &bytes),
+                    Local::Stdout => write_stdout(&bytes),
                     // A stderr that is gone is no reason to fail.
-                    Local::Stderr => write(&mut io::stderr().lock(), &bytes).or(Ok(())),
+                    Local::Stderr => write_stderr(&bytes).or(Ok(())),
                 };
                 if written.is_err() {
                     result = written;
@@ -92,10 +91,4 @@ impl Writer {
         self.queue = None;
         self.done.recv().await.unwrap_or(Ok(()))
     }
-}
-
-fn write(stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-    stream.write_all(bytes)?;
-    // A prompt has no end of line.
-    stream.flush()
 }

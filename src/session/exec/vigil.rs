@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use crate::ecs::{Cloud, Target};
 use crate::session::fate::{self, Fate};
 
-/// Silence of the agent after which the task is looked at, and then again every time.
+/// Silence of the agent after which the task is looked at, and then again every time: when it
+/// owes an answer, and when there is nothing to say. Everybody's looks share one budget.
 const SILENCE: Duration = Duration::from_secs(5);
+const QUIET: Duration = Duration::from_secs(20);
 /// Silence of ours after which ECS is about to end the session. It does at 20 minutes.
 const IDLE: Duration = Duration::from_secs(18 * 60);
 /// How often `--keepalive` speaks.
@@ -37,9 +39,11 @@ impl<C: Cloud> Vigil<C> {
         self.heard = now;
     }
 
-    /// Looks if it was silent for long enough.
-    pub(super) fn tick(&mut self, now: Instant) {
-        if self.look.is_none() && now.saturating_duration_since(self.heard) >= SILENCE {
+    /// Looks if it was silent for long enough. `waiting`: something of ours is unacknowledged, or
+    /// the connection is gone.
+    pub(super) fn tick(&mut self, now: Instant, waiting: bool) {
+        let patience = if waiting { SILENCE } else { QUIET };
+        if self.look.is_none() && now.saturating_duration_since(self.heard) >= patience {
             self.heard = now;
             let (cloud, target) = (self.cloud.clone(), self.target.clone());
             self.look = Some(Box::pin(async move { fate::of(&*cloud, &target).await }));

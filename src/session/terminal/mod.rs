@@ -1,5 +1,5 @@
-//! The local terminal: raw mode, size, escapes, and the signals that concern it. What differs
-//! between systems is in `unix.rs` and `windows.rs`, under the same names.
+//! The local terminal: raw mode, size, escapes, the signals that concern it, and the standard
+//! streams unbuffered. What differs between systems is in `unix.rs` and `windows.rs`, under the same names.
 
 mod escape;
 #[cfg_attr(unix, path = "unix.rs")]
@@ -7,4 +7,4 @@ mod escape;
 mod system;
 
 pub use escape::{Escape, HELP, Key};
-pub use system::{Raw, Resizes, Signals, size};
+pub use system::{Raw, Resizes, Signals, read_stdin, size, write_stderr, write_stdout};

@@ -4,7 +4,7 @@
 // our own and memory that outlives it.
 #![allow(unsafe_code)]
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ impl Raw {
         });
         let input = mode(STD_INPUT_HANDLE).ok_or_else(io::Error::last_os_error)?;
         let output = mode(STD_OUTPUT_HANDLE);
-        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some([Some(input), output]);
+        BEFORE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert([Some(input), output]);
         let raw = Self(());
         let cooked = ENABLE_ECHO_INPUT | ENABLE_LINE_INPUT | ENABLE_PROCESSED_INPUT;
         set_mode(STD_INPUT_HANDLE, (input & !cooked) | ENABLE_VIRTUAL_TERMINAL_INPUT)?;
@@ -139,4 +139,27 @@ impl Signals {
             else => std::future::pending().await,
         }
     }
+}
+
+/// Reads from stdin; 0 at its end.
+pub fn read_stdin(buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match io::stdin().lock().read(buffer) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
+/// Writes to stdout, all of it and at once.
+pub fn write_stdout(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    // A prompt has no end of line.
+    stdout.flush()
+}
+
+/// Writes to stderr, all of it and at once.
+pub fn write_stderr(bytes: &[u8]) -> io::Result<()> {
+    io::stderr().lock().write_all(bytes)
 }
