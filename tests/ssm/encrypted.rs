@@ -133,3 +133,16 @@ fn what_cannot_be_decrypted_ends_the_session_with_words() {
         assert!(matches!(&driven.take_events()[..], [Event::Failed(why)] if why.contains("decrypted")));
     }
 }
+
+#[test]
+fn nothing_in_the_clear_is_shown_of_an_encrypted_session() {
+    for payload_type in [PayloadType::Output, PayloadType::Error, PayloadType::StdErr] {
+        let mut driven = Driven::connected(false);
+        driven.receive(&request());
+        driven.input(Input::Key(Ok(key())));
+        driven.receive(&complete(1));
+        driven.take_events();
+        driven.receive(&output(2, payload_type, b"injected, and long enough for a nonce and a tag"));
+        assert!(matches!(&driven.take_events()[..], [Event::Failed(_)]), "{payload_type:?}");
+    }
+}

@@ -94,7 +94,7 @@ impl Channel {
             PayloadType::EncChallengeRequest => self.challenge(&payload),
             PayloadType::Output | PayloadType::Error | PayloadType::StdErr | PayloadType::ExitCode => {
                 self.data_began();
-                match self.opened(payload_type, payload) {
+                match self.opened(payload) {
                     Some(payload) => self.data(payload_type, payload),
                     None => self.fail("a message cannot be decrypted: the two ends' keys differ"),
                 }
@@ -104,10 +104,12 @@ impl Channel {
         }
     }
 
-    fn opened(&self, payload_type: PayloadType, payload: Bytes) -> Option<Bytes> {
+    /// Nothing is shown of an encrypted session that is not encrypted: the agent sends no such
+    /// thing, so it would be the gateway's.
+    fn opened(&self, payload: Bytes) -> Option<Bytes> {
         match &self.crypt {
-            Some(crypt) if payload_type != PayloadType::Error => crypt.open(&payload),
-            _ => Some(payload),
+            Some(crypt) => crypt.open(&payload),
+            None => Some(payload),
         }
     }
 
