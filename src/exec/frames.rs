@@ -1,8 +1,8 @@
 //! Three streams in one: what a piped command's loops write to the terminal.
 //!
-//! `LEAD NONCE o BASE64 ;` is stdout, `e` for `o` stderr, `t` alone says that a piece of stdin
-//! was taken. Each is one write(2), which a terminal does not interrupt, so that whatever stands
-//! between them is not the wrapper's.
+//! A line of `LEAD NONCE o BASE64` is stdout, `e` for `o` stderr, `t` alone says that a piece of
+//! stdin was taken. Each is one write(2), which a terminal does not interrupt, so that whatever
+//! stands between them is not the wrapper's.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -60,7 +60,7 @@ impl Frames {
                 continue;
             }
             let from = self.searched.max(self.head.len()).min(rest.len());
-            let Some(length) = rest[from..].iter().position(|b| *b == b';') else {
+            let Some(length) = rest[from..].iter().position(|b| *b == b'\n') else {
                 self.searched = rest.len();
                 break;
             };
@@ -87,7 +87,7 @@ fn piece(text: &[u8], gzip: bool) -> Result<Option<Piece>, String> {
         [b'e', text @ ..] => (Piece::Stderr, text),
         _ => return Err(format!("a piece of output is of no known kind: {DISTURBED}")),
     };
-    let text: Vec<u8> = text.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+    let text: Vec<u8> = text.iter().copied().filter(|b| *b != b' ').collect();
     let bytes = STANDARD
         .decode(text)
         .map_err(|e| format!("a piece of output cannot be decoded ({e}): {DISTURBED}"))?;
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn streams_come_apart_wherever_they_are_cut() {
-        let text = framed("@oaGVs\nbG8=\n;@eZXJy;@t;@oAA==;");
+        let text = framed("@o aGVs bG8=\n@e ZXJy\n@t\n@oAA==\n");
         for cut in 0..=text.len() {
             assert_eq!(
                 all(&text, cut),
@@ -155,14 +155,14 @@ mod tests {
 
     #[test]
     fn what_is_not_the_wrappers_is_kept_apart_whatever_it_holds() {
-        let text = framed("[sudo] password, <again>: @oaGk=;\x1e, ;\x1e0102@t;([fingerprint])?\r\n");
+        let text = framed("[sudo] password, <again>: @o aGk=\n\x1e, \n\x1e0102@t\n([fingerprint])?\r\n");
         for cut in 0..=text.len() {
             assert_eq!(
                 all(&text, cut),
                 [
                     Piece::Stray("[sudo] password, <again>: ".into()),
                     Piece::Stdout("hi".into()),
-                    Piece::Stray("\x1e, ;\x1e0102".into()),
+                    Piece::Stray("\x1e, \n\x1e0102".into()),
                     Piece::Taken,
                     Piece::Stray("([fingerprint])?\r\n".into()),
                 ]
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn disturbed_output_is_an_error_and_never_passed_on() {
-        for text in ["@oaGk;", "@oa*Gk=;", "@oaGk=aGk=;", "@e\u{fffd};", "@x;", "@oaG@t;k=;"] {
+        for text in ["@oaGk\n", "@oa*Gk=\n", "@oaGk=aGk=\n", "@e\u{fffd}\n", "@x\n", "@oaG@t\nk=\n"] {
             assert!(frames(false).feed(&framed(text)).is_err(), "{text}");
         }
     }
@@ -188,7 +188,7 @@ mod tests {
         let length = u32::try_from(bytes.len()).unwrap().to_le_bytes();
         let deflate = miniz_oxide::deflate::compress_to_vec(bytes, 1);
         let gzip = [b"\x1f\x8b\x08\0\0\0\0\0\x04\x03", &deflate[..], &[0; 4], &length].concat();
-        framed(&format!("@o{};", STANDARD.encode(gzip)))
+        framed(&format!("@o {}\n", STANDARD.encode(gzip)))
     }
 
     #[test]
@@ -201,8 +201,8 @@ mod tests {
     #[test]
     fn what_does_not_expand_to_itself_is_an_error() {
         let whole = small(&[7; 1000]);
-        let cut = [&whole[..whole.len() - 5], b";"].concat();
-        let other = framed("@oSGVsbG8gaGVsbG8gaGVsbG8gaGVsbG8=;");
+        let cut = [&whole[..whole.len() - 5], b"\n"].concat();
+        let other = framed("@oSGVsbG8gaGVsbG8gaGVsbG8gaGVsbG8=\n");
         for text in [cut, other, small(&vec![0; CHUNK + 1])] {
             assert!(frames(true).feed(&text).is_err(), "{text:?}");
         }

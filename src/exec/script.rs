@@ -95,7 +95,8 @@ printf "\036{nonce}$ecsx_c;"
 ///
 /// Output is made small where there is a `gzip`, piece by piece: the agent sends 1 KiB per
 /// millisecond at most. `ecsx_e` is what nothing becomes that way: the end. Each piece is one
-/// write(2): a long one by `dd`, as shells write long ones in parts (bash: of 1008 bytes).
+/// write(2): a long one by `dd`, as shells write long ones in parts (bash: of 1008 bytes, and line
+/// by line).
 ///
 /// The exit code goes through stdout's own pipe, behind all that the command wrote; a
 /// background process that keeps the pipe open holds nothing up.
@@ -113,10 +114,11 @@ ecsx_e=$(gzip -1n </dev/null|base64)
 if [ "$ecsx_e" ];then ecsx_f=${{ecsx_f}}z;ecsx_p(){{ dd bs={CHUNK} count=1|gzip -1n|base64;}}
 else ecsx_p(){{ dd bs={CHUNK} count=1|base64;}};fi
 ecsx_o(){{ while ecsx_x=$(ecsx_p);[ "$ecsx_x" ]&&[ "$ecsx_x" != "$ecsx_e" ];do
-if [ ${{#ecsx_x}} -lt 900 ];then printf "\036{nonce}$1%s;" "$ecsx_x";else printf "\036{nonce}$1%s;" "$ecsx_x"|dd ibs=4096 obs=1048576;fi
+if [ ${{#ecsx_x}} -lt 900 ];then echo "$ecsx_h$1" $ecsx_x;else echo "$ecsx_h$1" $ecsx_x|dd ibs=4096 obs=1048576;fi
 done >&4;}}
+ecsx_h=$(printf "\036{nonce}")
 printf "\036{nonce}start$ecsx_f;"
-{{ {{ while ecsx_n=$(ecsx_d 8);do case $ecsx_n in [1-9]*)ecsx_d $ecsx_n;printf "\036{nonce}t;" >&4;;end*)exec >/dev/null;;int*)kill -2 0;printf "\036{nonce}t;" >&4;;*)kill -9 $$;exit;;esac;done <&3 6>&-;}}|
+{{ {{ while ecsx_n=$(ecsx_d 8);do case $ecsx_n in [1-9]*)ecsx_d $ecsx_n;echo "${{ecsx_h}}t" >&4;;end*)exec >/dev/null;;int*)kill -2 0;echo "${{ecsx_h}}t" >&4;;*)kill -9 $$;exit;;esac;done <&3 6>&-;}}|
 {{ (trap - INT;exec "$@" 2>&6 3<&- 4>&- 6>&-);printf "\036{nonce}$?;";printf "\036{nonce}end;" >&6;}}|
 ecsx_o o 6>&-;}} 6>&1 >&4|
 ecsx_o e

@@ -157,6 +157,16 @@ fn both_streams_at_full_speed_do_not_mix() {
 }
 
 #[test]
+fn small_pieces_of_both_streams_do_not_mix_in_any_shell() {
+    for shell in shells() {
+        let script =
+            "i=0; while [ $i -lt 50 ]; do head -c 300 /dev/urandom | tee /dev/stderr; i=$((i+1)); done";
+        let outcome = piped_in(&shell, &argv(&["sh", "-c", script]), b"");
+        assert!(outcome.stdout.len() == 15_000 && outcome.stdout == outcome.stderr, "{shell:?} {outcome:?}");
+    }
+}
+
+#[test]
 fn a_process_left_in_the_background_holds_nothing_up_and_is_hung_up_on() {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("hup");
