@@ -230,6 +230,29 @@ fn a_plugin_starts_with_no_signal_blocked_or_ignored() {
     assert_eq!(suite.run(&["x"]).stdout, direct.stdout);
 }
 
+/// nohup, service managers and `trap '' PIPE` have signals ignored on purpose.
+#[test]
+fn a_signal_that_the_caller_has_ignored_or_blocked_stays_so() {
+    let suite = Suite::new();
+    suite.program("bin/ecsx-x", "#!/bin/sh\ngrep -E '^Sig(Blk|Ign)' /proc/self/status\n");
+    let run = |program: &str, before: &str| {
+        let mut sh = suite.ecsx(&[]);
+        let path = format!("{}:{}:/usr/bin:/bin", suite.path("suite").display(), suite.path("bin").display());
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("{before}; exec {program}")]).env_clear();
+        command.envs(sh.env("PATH", path).get_envs().filter_map(|(name, value)| Some((name, value?))));
+        said(&mut command).stdout
+    };
+    let mut seen = Vec::new();
+    for before in [":", "trap '' PIPE", "trap '' HUP INT", "trap '' HUP PIPE"] {
+        let through = run("ecsx x", before);
+        assert_eq!(through, run("ecsx-x", before), "{before}");
+        seen.push(through);
+    }
+    seen.dedup();
+    assert_eq!(seen.len(), 4, "each is another one: {seen:?}");
+}
+
 #[test]
 fn a_plugin_whose_reader_has_gone_dies_of_it() {
     let suite = Suite::new();

@@ -1,11 +1,13 @@
 //! Unix: exec(2). The plugin takes over this process: terminal, job control, signals and exit
 //! status are its own, as if it had been run directly.
+#![allow(unsafe_code)]
 
 use std::ffi::OsString;
-use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{io, mem, ptr};
 
 /// Becomes `program`. Comes back only if that failed.
 pub(crate) fn run(
@@ -14,5 +16,58 @@ pub(crate) fn run(
     environment: &[(&str, OsString)],
 ) -> io::Result<ExitCode> {
     let environment = environment.iter().map(|(name, value)| (name, value));
-    Err(Command::new(program).args(arguments).envs(environment).exec())
+    let mut command = Command::new(program);
+    command.args(arguments).envs(environment);
+    let signals = Signals::inherited();
+    // SAFETY: between fork and exec (here, without a fork) only async-signal-safe calls are made.
+    unsafe { command.pre_exec(move || signals.restore()) };
+    Err(command.exec())
+}
+
+/// Whether whoever started this process had SIGPIPE ignored, as service managers do.
+static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// Run by the loader before Rust's own start, which has SIGPIPE ignored.
+#[used]
+#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+static REMEMBER: extern "C" fn() = {
+    extern "C" fn remember() {
+        // SAFETY: reads the disposition into a structure of ours that may be all zeros.
+        let handler = unsafe {
+            let mut action: libc::sigaction = mem::zeroed();
+            libc::sigaction(libc::SIGPIPE, ptr::null(), &raw mut action);
+            action.sa_sigaction
+        };
+        PIPE_WAS_IGNORED.store(handler == libc::SIG_IGN, Ordering::Relaxed);
+    }
+    remember
+};
+
+/// What a plugin started directly would inherit, and [`Command`] resets.
+struct Signals {
+    blocked: libc::sigset_t,
+    pipe: libc::sighandler_t,
+}
+
+impl Signals {
+    fn inherited() -> Self {
+        let pipe = if PIPE_WAS_IGNORED.load(Ordering::Relaxed) { libc::SIG_IGN } else { libc::SIG_DFL };
+        // SAFETY: reads the mask into a structure of ours that may be all zeros.
+        let blocked = unsafe {
+            let mut blocked = mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), &raw mut blocked);
+            blocked
+        };
+        Self { blocked, pipe }
+    }
+
+    fn restore(&self) -> io::Result<()> {
+        // SAFETY: plain, async-signal-safe calls on a set that was read from the kernel.
+        unsafe {
+            libc::signal(libc::SIGPIPE, self.pipe);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.blocked, ptr::null_mut());
+        }
+        Ok(())
+    }
 }
