@@ -66,6 +66,10 @@ fn plugins_are_offered_with_their_summaries() {
     assert_eq!(suite.tab(&["st"]), "stars\tLook up\n:36\n");
     assert_eq!(suite.tab(&["plugin", "inspect", "st"]), "stars\n:36\n");
     assert_eq!(suite.tab(&["help", "st"]), "stars\n:36\n");
+    assert_eq!(suite.tab(&["help", "ver"]), "version\n:36\n");
+    assert_eq!(suite.tab(&["plugin", "remove", "st"]), ":36\n", "only what is installed");
+    suite.plugin(".local/share/ecsx/plugins/ecsx-stones");
+    assert_eq!(suite.tab(&["plugin", "remove", ""]), "stones\n:36\n");
 }
 
 #[test]

@@ -163,6 +163,48 @@ fn nothing_said_shows_the_help_on_stderr_and_help_on_stdout() {
 }
 
 #[test]
+fn every_command_of_ecsx_shows_its_own_help() {
+    let suite = Suite::new();
+    for (words, says) in [
+        (&["plugin"][..], "Usage: ecsx plugin"),
+        (&["plugin", "new"], "--lang"),
+        (&["plugin", "list"], "--output"),
+        (&["completion"], "[SHELL]"),
+        (&["completion", "install"], "where the shell finds it"),
+        (&["version"], "Usage: ecsx version"),
+        (&["help"], "--write-man"),
+    ] {
+        for option in ["--help", "-h"] {
+            let said = suite.run(&[words, &[option]].concat());
+            assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{words:?}");
+            assert!(said.stdout.contains(says) && said.stdout.contains("--help"), "{}", said.stdout);
+        }
+    }
+}
+
+#[test]
+fn a_usage_line_shows_what_was_typed_and_nothing_of_the_environment() {
+    let suite = Suite::new();
+    let mut command = suite.ecsx(&["plugin", "which"]);
+    let said = said(command.env("ECSX_REGION", "r").env("ECSX_CLUSTER", "c"));
+    assert!(
+        said.stderr.contains("Usage: ecsx plugin which") && !said.stderr.contains("--region"),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
+fn an_option_of_a_plugin_before_its_name_is_told_its_place() {
+    let suite = Suite::new();
+    for words in [&["--task", "0123", "--cluster", "c", "exec"][..], &["--envfile=x", "target"]] {
+        let said = suite.run(words);
+        assert!(said.code == Some(2) && said.stderr.contains("ecsx NAME --"), "{}", said.stderr);
+    }
+    assert!(!suite.run(&["plugin", "list", "--task"]).stderr.contains("ecsx NAME"));
+}
+
+#[test]
 fn help_for_a_plugin_is_the_plugin_s_own() {
     let suite = Suite::new();
     suite.plugin("bin/ecsx-db-dump");

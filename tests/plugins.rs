@@ -45,7 +45,7 @@ fn from_nothing_to_tab(suite: &Suite, language: &str, option: &str, build: impl 
 
     let check = suite.run(&["plugin", "check", &program]);
     assert_eq!(check.code, Some(0), "{}{}", check.stdout, check.stderr);
-    for part in ["file", "describe", "complete", "--help", "--version", "exit codes"] {
+    for part in ["file", "describe", "complete", "--help", "--version", "options", "exit codes"] {
         assert!(check.stdout.contains(&format!("ok    {part}")), "{}", check.stdout);
     }
 
@@ -65,8 +65,11 @@ fn from_nothing_to_tab(suite: &Suite, language: &str, option: &str, build: impl 
 
     // It does its work: ecsx target, as the options before and after the name say.
     suite.program("suite/ecsx-target", TARGET);
-    for words in [&["--cluster", "c", "shop", "db"][..], &["--cluster", "x", "shop", "db", "--cluster", "c"]]
-    {
+    for words in [
+        &["--cluster", "c", "shop", "db"][..],
+        &["--cluster", "x", "shop", "db", "--cluster", "c"],
+        &["shop", "db", "-v", "-q", "--color", "never", "--service=s", "--cluster=c"],
+    ] {
         let said = suite.run(words);
         let json: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|_| panic!("{said:?}"));
         assert_eq!(json["cluster"], "c", "{words:?}");
@@ -237,6 +240,12 @@ fn check_finds_each_breach_of_the_contract() {
         let said = suite.run(&["plugin", "check", program.to_str().unwrap()]);
         if about.is_empty() {
             assert_eq!(said.code, Some(0), "{}", said.stdout);
+            assert!(said.stdout.contains("note  options"), "advice, no breach: {}", said.stdout);
+            assert_eq!(
+                suite.run(&["plugin", "check", "bin"]).stdout.lines().count(),
+                8,
+                "a directory will do"
+            );
         } else {
             let line = said.stdout.lines().find(|line| line.starts_with(&format!("FAIL  {about}")));
             assert!(line.is_some_and(|line| line.contains(complaint)), "{complaint}: {}", said.stdout);

@@ -4,7 +4,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, Args, Command, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 use ecsx::plugin::Globals;
 
 use super::plugins::Language;
@@ -21,6 +22,32 @@ pub(crate) struct Cli {
     pub(crate) help: bool,
     #[command(subcommand)]
     pub(crate) command: Option<Commands>,
+}
+
+/// The command line, as clap knows it.
+pub(crate) fn command() -> Command {
+    // `ecsx --help` shows the plugins as well; the commands' own is clap's.
+    fn with_help(command: Command) -> Command {
+        let help = Arg::new("help").short('h').long("help").action(ArgAction::Help).help("Show this help");
+        command.arg(help).mut_subcommands(with_help)
+    }
+    Cli::command().mut_subcommands(with_help)
+}
+
+/// The error with what a person may have meant: most options belong to a plugin.
+pub(crate) fn explain(mut error: clap::Error, words: &[OsString]) -> clap::Error {
+    let option = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) if error.kind() == ErrorKind::UnknownArgument => option.clone(),
+        _ => return error,
+    };
+    let is = |word: &OsString| word.to_str().is_some_and(|word| word.split('=').next() == Some(&option));
+    let before = words.iter().take_while(|word| !is(word));
+    if !before.filter_map(|word| word.to_str()).any(|word| super::BUILT_IN.contains(&word)) {
+        let tip = format!("an option of a command stands after its name: ecsx NAME {option}");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        error.remove(ContextKind::SuggestedArg);
+    }
+    error
 }
 
 /// What is not a plugin, and everything else.
@@ -71,9 +98,10 @@ pub(crate) enum Format {
 #[derive(Args)]
 pub(crate) struct Help {
     /// The plugin or command
+    #[arg(id = "subject", value_name = "NAME")]
     pub(crate) name: Vec<OsString>,
     /// Write the manual pages of ecsx and its own plugins into DIR (for packagers)
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "name")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "subject")]
     pub(crate) write_man: Option<PathBuf>,
 }
 
@@ -131,8 +159,8 @@ pub(crate) enum Plugins {
     },
     /// Check that a program keeps to the contract for plugins. Runs it, several times
     Check {
-        /// The program, ecsx-NAME
-        #[arg(value_hint = ValueHint::ExecutablePath)]
+        /// The program ecsx-NAME, or a directory that holds one
+        #[arg(value_hint = ValueHint::AnyPath)]
         path: PathBuf,
     },
     /// Copy a plugin into your own directory of plugins
@@ -145,9 +173,10 @@ pub(crate) enum Plugins {
         force: bool,
     },
     /// Remove a plugin from your own directory of plugins
+    #[command(visible_alias = "uninstall", alias = "rm")]
     Remove {
         /// The plugin
-        #[arg(required = true)]
+        #[arg(id = "installed", value_name = "NAME", required = true)]
         name: Vec<OsString>,
     },
 }

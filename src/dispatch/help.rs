@@ -5,10 +5,9 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use clap::CommandFactory as _;
 use ecsx::ui::Failure;
 
-use super::cli::{Cli, Help};
+use super::cli::{self, Help};
 use super::name::{FIRST_PARTY, Name};
 use super::suite::{Chosen, Suite};
 use super::{BUILT_IN, ask, handover, print};
@@ -21,7 +20,7 @@ pub(crate) fn main(suite: &Suite, help: &Help) -> Result<ExitCode, Failure> {
     match help.name.first().and_then(|name| name.to_str()) {
         None => print(&overview(suite)),
         Some(name) if BUILT_IN.contains(&name) => {
-            let mut command = Cli::command();
+            let mut command = cli::command();
             command.build();
             let found = help.name.iter().try_fold(&command, |command, word| command.find_subcommand(word));
             let text = found.map(|command| command.clone().render_help().to_string());
@@ -33,7 +32,7 @@ pub(crate) fn main(suite: &Suite, help: &Help) -> Result<ExitCode, Failure> {
 
 /// Everything that can be said to ecsx. Runs no plugin.
 pub(crate) fn overview(suite: &Suite) -> String {
-    let command = Cli::command();
+    let command = cli::command();
     let mut text = format!(
         "{}\n\nUsage: ecsx [OPTIONS] <COMMAND> [ARGUMENTS]...\n",
         command.get_about().map(ToString::to_string).unwrap_or_default()
@@ -52,7 +51,7 @@ pub(crate) fn overview(suite: &Suite) -> String {
         .get_subcommands()
         .map(|sub| (sub.get_name().to_owned(), sub.get_about().map(ToString::to_string).unwrap_or_default()));
     group(&mut text, "About ecsx", own.collect());
-    let options = Cli::command().help_template("{options}").render_help().to_string();
+    let options = cli::command().help_template("{options}").render_help().to_string();
     text += &format!("\nOptions, before the command or after it:\n{}\n", options.trim_end());
     text + "\n`ecsx help NAME` says more of a command.\n"
 }
@@ -100,7 +99,7 @@ fn write_manuals(suite: &Suite, directory: &Path) -> Result<ExitCode, Failure> {
     let cannot = |error| Failure::because(format!("cannot write to {}", directory.display()), error);
     fs::create_dir_all(directory).map_err(cannot)?;
     let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(cannot)?;
+    clap_mangen::Man::new(cli::command()).render(&mut page).map_err(cannot)?;
     fs::write(directory.join("ecsx.1"), page).map_err(cannot)?;
     for (name, candidate) in suite.runnable().iter().filter(|(name, _)| name.first_party().is_some()) {
         let answer = suite.ask(name, &candidate.path, &["__ecsx".into(), "man".into()], ask::READ);

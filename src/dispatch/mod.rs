@@ -22,7 +22,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 use ecsx::plugin::{Globals, env, exit};
 use ecsx::ui::{Failure, harmless};
 
@@ -53,7 +53,11 @@ pub(crate) fn main() -> ExitCode {
         }
         _ => {}
     }
-    let Cli { mut globals, command, help } = Cli::parse();
+    let line: Vec<OsString> = std::iter::once("ecsx".into()).chain(words.iter().cloned()).collect();
+    let parsed = ecsx::plugin::matches(cli::command(), &line)
+        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    let Cli { mut globals, command, help } =
+        parsed.unwrap_or_else(|error| cli::explain(error, &words).exit());
     let entered = globals.enter();
     let suite = Suite::here(globals);
     let outcome = match entered {

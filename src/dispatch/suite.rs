@@ -82,6 +82,11 @@ impl Suite {
         environment
     }
 
+    /// Where a plugin of this name is installed, or would be.
+    pub(crate) fn installed_file(&self, name: &Name) -> Option<PathBuf> {
+        self.installed.as_ref().map(|directory| directory.join(name.file()))
+    }
+
     /// The longest name for which there is a file that may run.
     pub(crate) fn choose(&self, words: &[OsString]) -> Result<Chosen, Failure> {
         let mut refused = None;

@@ -8,13 +8,12 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, Command, FromArgMatches as _};
 use ecsx::plugin::{Candidate, Completion, Globals, directive};
 
-use super::cli::Cli;
 use super::name::Name;
 use super::suite::{Chosen, Suite};
-use super::{BUILT_IN, ask};
+use super::{BUILT_IN, ask, cli};
 
 /// Answers TAB and ends well.
 pub(crate) fn main(words: &[OsString]) -> ExitCode {
@@ -27,7 +26,7 @@ fn answer(words: &[OsString]) -> Option<Completion> {
     let (current, before) = words.split_last()?;
     let current = current.to_str()?;
     let line = std::iter::once("ecsx".into()).chain(before.iter().cloned());
-    let matches = Cli::command().ignore_errors(true).try_get_matches_from(line).ok()?;
+    let matches = cli::command().ignore_errors(true).try_get_matches_from(line).ok()?;
     let mut globals = Globals::from_arg_matches(&matches).ok()?;
     globals.enter().ok()?;
     let suite = Suite::here(globals);
@@ -94,7 +93,7 @@ fn of_dispatcher(suite: &Suite, before: &[OsString], current: &str) -> Option<Co
         let summary = suite.known(&name, &candidate).summary.unwrap_or_default();
         Command::new(name.as_str().to_owned()).about(summary)
     });
-    let own = Cli::command();
+    let own = cli::command();
     let mut command = Command::new("ecsx")
         .args(own.get_arguments().cloned())
         .subcommands(plugins)
@@ -112,7 +111,17 @@ fn of_dispatcher(suite: &Suite, before: &[OsString], current: &str) -> Option<Co
                 .filter(|c| c.directive & directive::NO_FILES != 0)
         }
         .map(|completion| completion.candidates),
-        "name" => Some(suite.runnable().into_iter().map(|(name, _)| name.as_str().into()).collect()),
+        "name" => Some(suite.runnable().iter().map(|(name, _)| name.as_str().into()).collect()),
+        "subject" => {
+            let runnable = suite.runnable();
+            let plugins = runnable.iter().map(|(name, _)| name.as_str());
+            Some(plugins.chain(BUILT_IN).map(Candidate::from).collect())
+        }
+        "installed" => {
+            let is_there = |name: &Name| suite.installed_file(name).is_some_and(|file| file.exists());
+            let names = suite.search.names().into_iter().filter(is_there);
+            Some(names.map(|name| name.as_str().into()).collect())
+        }
         _ => None,
     };
     Some(ecsx::plugin::complete(&command, &words, current, &live))

@@ -14,7 +14,7 @@ mod wire;
 pub use complete::complete;
 pub use description::Description;
 pub use globals::{CannotEnter, Globals};
-pub use program::{Asked, Plugin};
+pub use program::{Asked, Plugin, matches};
 pub use wire::{Candidate, Completion, directive};
 
 /// Version of the contract that this crate speaks.

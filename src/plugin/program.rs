@@ -94,15 +94,16 @@ impl Plugin {
     /// The arguments of this process. Does not come back when ecsx asked a question, when help
     /// or the version was wanted, or when the arguments are wrong (exit code 2).
     pub fn parse<P: Parser>(self) -> P {
-        let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+        let words: Vec<OsString> = std::env::args_os().collect();
         let command = named(P::command());
-        if let Some(answer) = self.answer(&command, &words) {
+        if let Some(answer) = self.answer(&command, words.get(1..).unwrap_or_default()) {
             // A reader that has gone wants nothing more.
             let _ = io::stdout().write_all(&answer);
             std::process::exit(0);
         }
-        let mut matches = command.get_matches();
-        P::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit())
+        matches(command, &words)
+            .and_then(|mut matches| P::from_arg_matches_mut(&mut matches))
+            .unwrap_or_else(|error| error.exit())
     }
 
     /// What ecsx asked with these words, if it did.
@@ -161,6 +162,23 @@ fn of_ecsx(id: &str, asked: &Asked) -> Option<Vec<Candidate>> {
     ecsx.envs(asked.globals.environment()).stdin(Stdio::null()).stderr(Stdio::null());
     let answer = ecsx.output().ok()?;
     Some(Completion::parse(&String::from_utf8_lossy(&answer.stdout)).candidates)
+}
+
+/// What clap makes of `words`, the program's own name first. The usage line of an error shows what
+/// was typed, and no option that only the environment has.
+///
+/// [`Plugin::parse`] does this for a plugin; this is for programs that are none.
+pub fn matches(command: Command, words: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    command.clone().try_get_matches_from(words).map_err(|error| {
+        match without_environment(command).try_get_matches_from(words) {
+            Err(plain) if plain.kind() == error.kind() => plain,
+            _ => error,
+        }
+    })
+}
+
+fn without_environment(command: Command) -> Command {
+    command.mut_args(|arg| arg.env(None::<&'static str>)).mut_subcommands(without_environment)
 }
 
 /// Usage lines show what the person typed: `ecsx db dump`, not `ecsx-db-dump`.

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use ecsx::plugin::{Completion, exit};
 use ecsx::ui::Failure;
@@ -13,10 +14,16 @@ use super::super::name::Name;
 use super::super::suite::Suite;
 use super::super::trust::{Refusal, check_file};
 use super::super::{BUILT_IN, print};
-use super::inspect;
+use super::{inspect, install};
 
 /// An option that no plugin has.
 const NO_SUCH_OPTION: &str = "--ecsx-checks-that-unknown-options-are-refused";
+
+/// What the contract only advises: the options of ecsx after the name, too.
+const ADVICE: &str = "options";
+
+/// Longer than this, and a person at TAB takes it for nothing.
+const SLOW: Duration = Duration::from_millis(400);
 
 /// What was looked at and how it was.
 struct Finding {
@@ -33,6 +40,7 @@ struct Subject<'a> {
 }
 
 pub(super) fn main(suite: &Suite, path: &Path) -> Result<ExitCode, Failure> {
+    let path = if path.is_dir() { &install::program(path)?.1 } else { path };
     let path = std::path::absolute(path)
         .map_err(|error| Failure::because(format!("cannot look at {}", path.display()), error))?;
     let file = path.file_name().map(|file| file.to_string_lossy()).unwrap_or_default();
@@ -48,17 +56,20 @@ pub(super) fn main(suite: &Suite, path: &Path) -> Result<ExitCode, Failure> {
     for Finding { about, outcome } in &findings {
         let (mark, said) = match outcome {
             Ok(seen) => ("ok  ", seen),
+            Err(wrong) if *about == ADVICE => ("note", wrong),
             Err(wrong) => ("FAIL", wrong),
         };
         text += &format!("{mark}  {about:<12}{said}\n");
     }
     print(&text)?;
-    let failed = findings.iter().filter(|finding| finding.outcome.is_err()).count();
-    match failed {
-        0 => Ok(ExitCode::SUCCESS),
-        _ => Err(Failure::new(format!("{} keeps {failed} parts of the contract not", path.display()))
-            .hint("docs/plugins.md is the contract")),
-    }
+    let broken = |finding: &&Finding| finding.outcome.is_err() && finding.about != ADVICE;
+    let places = match findings.iter().filter(broken).count() {
+        0 => return Ok(ExitCode::SUCCESS),
+        1 => "1 place".to_owned(),
+        several => format!("{several} places"),
+    };
+    Err(Failure::new(format!("{} breaks the contract in {places}", path.display()))
+        .hint("docs/plugins.md is the contract"))
 }
 
 impl Subject<'_> {
@@ -88,6 +99,7 @@ impl Subject<'_> {
         }
         findings.push(Finding { about: "--help", outcome: self.says("--help") });
         findings.push(Finding { about: "--version", outcome: self.says("--version") });
+        findings.push(Finding { about: ADVICE, outcome: self.takes_options() });
         findings.push(Finding { about: "exit codes", outcome: self.refuses_unknown_options() });
         findings
     }
@@ -112,7 +124,8 @@ impl Subject<'_> {
         if read != lines {
             return Err(format!("{} of {lines} lines are no candidates (control characters?)", lines - read));
         }
-        Ok(format!("{read} candidates in {} ms", answer.took.as_millis()))
+        let slow = if answer.took > SLOW { ": slow, people at TAB do not wait that long" } else { "" };
+        Ok(format!("{read} candidates in {} ms{slow}", answer.took.as_millis()))
     }
 
     fn says(&self, option: &str) -> Result<String, String> {
@@ -123,6 +136,17 @@ impl Subject<'_> {
             (true, false) => {
                 let text = String::from_utf8_lossy(&answer.stdout);
                 Ok(text.lines().next().unwrap_or_default().to_owned())
+            }
+        }
+    }
+
+    fn takes_options(&self) -> Result<String, String> {
+        let answer = self.ask(&["--cluster", "c", "--service=s", "-q", "--help"], READ)?;
+        match answer.status.success() {
+            true => Ok("takes --cluster, --service and -q after its name, too".to_owned()),
+            false => {
+                Err("does not take --cluster C, --service=S and -q after its name; people expect it"
+                    .to_owned())
             }
         }
     }

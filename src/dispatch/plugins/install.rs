@@ -15,6 +15,8 @@ use super::super::suite::Suite;
 use super::super::trust::{Refusal, check_file};
 use super::inspect;
 
+const HOMELESS: &str = "cannot tell where your home is";
+
 pub(super) fn install(suite: &Suite, path: &Path, force: bool) -> Result<ExitCode, Failure> {
     let (name, program) = program(path)?;
     if name.first_party().is_some() || super::super::BUILT_IN.contains(&name.as_str()) {
@@ -25,7 +27,7 @@ pub(super) fn install(suite: &Suite, path: &Path, force: bool) -> Result<ExitCod
         Ok(()) | Err(Refusal::WritableByAll(_)) => {}
         Err(why) => return Err(Failure::new(format!("{} {why}", program.display()))),
     }
-    let directory = suite.installed.as_ref().ok_or_else(|| Failure::new("cannot tell where your home is"))?;
+    let directory = suite.installed.as_ref().ok_or_else(|| Failure::new(HOMELESS))?;
     let file = directory.join(name.file());
     if fs::symlink_metadata(&file).is_ok() && !force {
         return Err(Failure::new(format!("{} is there already", file.display())).hint("--force replaces it"));
@@ -61,8 +63,7 @@ pub(super) fn remove(suite: &Suite, words: &[OsString]) -> Result<ExitCode, Fail
     let typed: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
     let name = Name::new(&typed.join("-"))
         .ok_or_else(|| Failure::new(format!("`{}` cannot be a plugin", typed.join(" "))).code(exit::USAGE))?;
-    let directory = suite.installed.as_ref().ok_or_else(|| Failure::new("cannot tell where your home is"))?;
-    let file = directory.join(name.file());
+    let file = suite.installed_file(&name).ok_or_else(|| Failure::new(HOMELESS))?;
     if fs::symlink_metadata(&file).is_err() {
         let failure = Failure::new(format!("{name} is not installed: there is no {}", file.display()));
         return Err(match suite.search.candidates(&name).next() {

@@ -17,6 +17,7 @@ GLOBALS = {
     "--profile": "ECSX_PROFILE",
     "--region": "ECSX_REGION",
     "--config": "ECSX_CONFIG",
+    "--color": "ECSX_COLOR",
 }
 ECSX = os.environ.get("ECSX_BIN", "ecsx")
 
@@ -25,6 +26,8 @@ def parser():
     parser = argparse.ArgumentParser(prog="ecsx @NAME@", description=SUMMARY, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"ecsx-@NAME@ {VERSION}")
     parser.add_argument("--field", choices=["task_id", "container", "cluster"], help="print this only")
+    parser.add_argument("-v", "--verbose", action="store_const", const="1", help="say more")
+    parser.add_argument("-q", "--quiet", action="store_const", const="1", help="say only what failed")
     parser.add_argument("-C", metavar="DIR", help="work in DIR")
     for option, variable in GLOBALS.items():
         parser.add_argument(option, default=os.environ.get(variable), help=f"[env: {variable}]")
@@ -69,7 +72,7 @@ def target(arguments):
     if arguments.C:
         os.chdir(arguments.C)
     given = vars(arguments)
-    for option, variable in GLOBALS.items():
+    for option, variable in {**GLOBALS, "--verbose": "ECSX_VERBOSE", "--quiet": "ECSX_QUIET"}.items():
         if given[option.lstrip("-")]:
             os.environ[variable] = given[option.lstrip("-")]
     answer = subprocess.run([ECSX, "target", "-o", "json"], stdout=subprocess.PIPE)

@@ -13,7 +13,7 @@ Usage: ecsx @NAME@ [OPTIONS]
 
 Options:
       --format FORMAT  json or env
-      --cluster, --service, --profile, --region, --config, -C: as in ecsx help
+      --cluster, --service, --profile, --region, --config, -C, -v, -q, --color: as in ecsx help
   -h, --help           Show this help
       --version        Show the version
 USAGE
@@ -33,6 +33,7 @@ take() {
     --profile) export ECSX_PROFILE="$2" AWS_PROFILE="$2" ;;
     --region) export ECSX_REGION="$2" AWS_REGION="$2" ;;
     --config) export ECSX_CONFIG="$2" ;;
+    --color) export ECSX_COLOR="$2" ;;
     -C) cd "$2" ;;
     esac
 }
@@ -73,9 +74,18 @@ esac
 format=json
 while [ $# -gt 0 ]; do
     case $1 in
+    --*=*)
+        option=${1%%=*} value=${1#*=}
+        shift
+        set -- "$option" "$value" "$@"
+        ;;
+    esac
+    case $1 in
+    -v | --verbose) export ECSX_VERBOSE=1 && shift ;;
+    -q | --quiet) export ECSX_QUIET=1 && shift ;;
     -h | --help) usage && exit ;;
     --version) echo "ecsx-@NAME@ $version" && exit ;;
-    --format | --cluster | --service | --profile | --region | --config | -C)
+    --format | --cluster | --service | --profile | --region | --config | --color | -C)
         [ $# -ge 2 ] || refuse "$1 needs a value"
         case $1 in
         --format) format=$2 ;;
