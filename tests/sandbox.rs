@@ -299,3 +299,28 @@ fn health_is_the_fixtures_until_it_changes() {
     sandbox.admin("POST", &format!("tasks/{id}/health"), json!({"status": "UNHEALTHY"}));
     assert_eq!(health(), "UNHEALTHY");
 }
+
+#[test]
+fn the_fixture_that_is_printed_is_the_one_that_is_taken_without_any() {
+    let run = |words: &[&str]| {
+        let output =
+            std::process::Command::new(support::binary("ecsx-sandbox")).args(words).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let own = Sandbox::with_fixture(&run(&["fixture"])).state();
+    assert_eq!(own["tasks"], Sandbox::start().state()["tasks"]);
+}
+
+#[test]
+fn what_the_admin_interface_does_not_know_is_404_however_it_is_spelt() {
+    let sandbox = Sandbox::start();
+    let status = |method: &str, path: &str| sandbox.http(method, path, &[], "").0;
+    assert_eq!(status("GET", "/_sandbox//state/"), 200);
+    for path in
+        ["/_sandbox/", "/_sandbox/nothing", "/_sandbox/tasks/nobody/kill", "/_sandbox/sessions/last/cut"]
+    {
+        assert_eq!(status("POST", path), 404, "{path}");
+    }
+    assert_eq!(status("POST", "/_sandbox/outage"), 400);
+}

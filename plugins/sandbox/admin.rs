@@ -36,14 +36,38 @@ pub(crate) fn answer(sandbox: &Arc<Sandbox>, method: &Method, path: &str, body: 
             Err(error) => return (400, json!({"error": format!("the body is no JSON: {error}")})),
         },
     };
-    let parts: Vec<_> = path.split('/').collect();
+    let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
     match route(sandbox, method.as_str(), &parts, body) {
         Ok(answer) => (200, answer),
-        Err(error) => (400, json!({"error": error})),
+        Err(Wrong { status, error }) => (status, json!({"error": error})),
     }
 }
 
-fn route(sandbox: &Arc<Sandbox>, method: &str, parts: &[&str], body: Value) -> Result<Value, String> {
+/// Why a request was not obeyed.
+struct Wrong {
+    status: u16,
+    error: String,
+}
+
+impl Wrong {
+    fn missing(what: impl std::fmt::Display) -> Self {
+        Self { status: 404, error: format!("there is no {what}") }
+    }
+}
+
+impl From<String> for Wrong {
+    fn from(error: String) -> Self {
+        Self { status: 400, error }
+    }
+}
+
+impl From<&str> for Wrong {
+    fn from(error: &str) -> Self {
+        error.to_owned().into()
+    }
+}
+
+fn route(sandbox: &Arc<Sandbox>, method: &str, parts: &[&str], body: Value) -> Result<Value, Wrong> {
     match (method, parts) {
         ("GET", ["state"]) => return Ok(state(sandbox)),
         ("DELETE", ["calls"]) => sandbox.calls().clear(),
@@ -74,23 +98,23 @@ fn route(sandbox: &Arc<Sandbox>, method: &str, parts: &[&str], body: Value) -> R
         ("POST", ["tasks", task, "health"]) => {
             let status = body["status"].as_str().ok_or("status is missing")?;
             let mut world = sandbox.world();
-            let task = world.task_mut(task).ok_or_else(|| format!("there is no task {task}"))?;
+            let task = world.task_mut(task).ok_or_else(|| Wrong::missing(format_args!("task {task}")))?;
             status.clone_into(&mut task.health);
         }
         ("POST", ["tasks", task, "kill"]) => {
             let reason = body["reason"].as_str().unwrap_or("Essential container in task exited");
             if !sandbox.kill_task(task, reason) {
-                return Err(format!("there is no task {task}"));
+                return Err(Wrong::missing(format_args!("task {task}")));
             }
         }
         ("POST", ["tasks", task, "stop_agents"]) => {
             if !sandbox.stop_agents(task) {
-                return Err(format!("there is no task {task}"));
+                return Err(Wrong::missing(format_args!("task {task}")));
             }
         }
         ("POST", ["services", cluster, service, "deploy"]) => {
             let old = sandbox.world().deploy(cluster, service);
-            let old = old.ok_or_else(|| format!("there is no service {service} in {cluster}"))?;
+            let old = old.ok_or_else(|| Wrong::missing(format_args!("service {service} in {cluster}")))?;
             let (sandbox, after) = (sandbox.clone(), body["after_ms"].as_u64().unwrap_or(2000));
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(after)).await;
@@ -102,13 +126,13 @@ fn route(sandbox: &Arc<Sandbox>, method: &str, parts: &[&str], body: Value) -> R
         ("POST", ["sessions", which, action]) => {
             let sessions = sessions(sandbox, which);
             if sessions.is_empty() {
-                return Err(format!("there is no session {which}"));
+                return Err(Wrong::missing(format_args!("session {which}")));
             }
             let acted = sessions.iter().map(|session| act(session, action, &body));
             let acted: Vec<_> = acted.collect::<Result<_, _>>()?;
             return Ok(json!({"done": acted.iter().filter(|done| **done).count()}));
         }
-        _ => return Err(format!("the sandbox has no {method} {}", parts.join("/"))),
+        _ => return Err(Wrong::missing(format_args!("{method} {} here", parts.join("/")))),
     }
     Ok(json!({}))
 }

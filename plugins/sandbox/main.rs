@@ -21,6 +21,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ecsx::plugin::{Globals, Plugin, exit};
 use ecsx::ui::{Failure, Ui};
 
+use world::Fixture;
+
 /// A pretend AWS on this machine: ECS with ECS Exec, without an account
 #[derive(Debug, Parser)]
 #[command(name = "ecsx-sandbox", version)]
@@ -35,6 +37,8 @@ struct Arguments {
 enum Command {
     /// Show the main job: a tunnel from an ecspresso project into a pretend VPC
     Demo,
+    /// Print the pretend account that is taken without --fixture, to begin one's own with
+    Fixture,
     /// Run a command with the sandbox as its AWS; its exit code becomes ours
     Run {
         #[command(flatten)]
@@ -98,6 +102,7 @@ fn run(command: Command, ui: Ui) -> Result<u8, Failure> {
     runtime.block_on(async {
         match command {
             Command::Demo => demo::demo().await,
+            Command::Fixture => serve::print(Fixture::DEFAULT).map(|()| 0),
             Command::Run { options, command } => run::run(&options, &command).await,
             Command::Serve { options, output } => serve::serve(&options, output, ui).await,
         }

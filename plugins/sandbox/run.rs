@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitStatus;
 
-use ecsx::plugin::exit;
+use ecsx::plugin::{self, exit};
 use ecsx::ui::Failure;
 use tokio::process::Command;
 
@@ -18,7 +18,8 @@ pub(crate) async fn run(options: &Options, command: &[OsString]) -> Result<u8, F
     let sandbox = serve::start(options).await?;
     let mut command = Command::new(program);
     command.args(arguments).envs(sandbox.environment());
-    for name in UNSET {
+    // What ecsx has told us is not about the command.
+    for name in UNSET.iter().chain([&plugin::env::NAME, &plugin::env::PROTOCOL]) {
         command.env_remove(name);
     }
     to_its_end(&mut command).await.map(code).map_err(|error| {

@@ -1,6 +1,6 @@
 //! `ecsx sandbox serve`: a sandbox until interrupted.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::sync::Arc;
 
 use ecsx::plugin::exit;
@@ -44,15 +44,40 @@ pub(crate) async fn serve(options: &Options, output: Output, ui: Ui) -> Result<u
         })
         .to_string(),
     };
-    let mut stdout = std::io::stdout().lock();
-    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
-    written.map_err(|error| Failure::because("cannot write to stdout", error))?;
-    if stdout.is_terminal() {
-        ui.status("A pretend AWS runs until Ctrl-C. Paste the lines above into another shell to use it.");
+    print(&format!("{text}\n"))?;
+    if matches!(output, Output::Sh) {
+        tell(&sandbox, ui);
     }
-    drop(stdout);
     interrupted().await;
     Ok(0)
+}
+
+/// On stdout.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|error| Failure::because("cannot write to stdout", error))
+}
+
+/// What there is, and how to come to it.
+fn tell(sandbox: &Sandbox, ui: Ui) {
+    ui.status("A pretend AWS runs until Ctrl-C. Paste the lines above into another shell to use it.");
+    let world = sandbox.world();
+    for cluster in &world.clusters {
+        let families = cluster.tasks.iter().filter(|task| task.service().is_none());
+        let families = families.map(|task| format!("{} (a family)", task.family));
+        let services = cluster.services.iter().map(|service| service.name.clone());
+        let names: Vec<_> = services.chain(families).collect();
+        let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        ui.status(&format!("  cluster {}: {names}", cluster.name));
+    }
+    for (name, address) in &world.names {
+        ui.status(&format!("  {name} is {address}"));
+    }
+    ui.status(&format!(
+        "  what happens, and faults: {}/_sandbox/state (docs/sandbox.md)",
+        sandbox.endpoint()
+    ));
 }
 
 fn environment(sandbox: &Sandbox) -> Map<String, Value> {

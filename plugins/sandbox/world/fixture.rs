@@ -7,9 +7,6 @@ use serde::Deserialize;
 
 use crate::faults::Faults;
 
-/// The fixture used when none is given.
-const DEFAULT: &str = include_str!("default.yml");
-
 /// A pretend AWS account.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,10 +102,13 @@ impl From<ContainerOrName> for Container {
 }
 
 impl Fixture {
+    /// The fixture used when none is given.
+    pub(crate) const DEFAULT: &str = include_str!("default.yml");
+
     /// Reads a fixture; without a path, the embedded one.
     pub(crate) fn read(path: Option<&Path>) -> Result<Self, String> {
         let (name, text) = match path {
-            None => ("the embedded fixture".to_owned(), DEFAULT.to_owned()),
+            None => ("the embedded fixture".to_owned(), Self::DEFAULT.to_owned()),
             Some(path) => {
                 let name = path.display().to_string();
                 let text =
