@@ -52,7 +52,8 @@ pub enum PickError {
 impl Picker {
     /// Whether there is a filter or a terminal to ask.
     pub fn asks(&self) -> bool {
-        self.filter.is_some() || io::stdin().is_terminal() && io::stderr().is_terminal()
+        let terminal = || io::stdin().is_terminal() && io::stderr().is_terminal() && is_in_foreground();
+        self.filter.is_some() || terminal()
     }
 
     /// The index of the row that was picked; `None`: there is nobody to ask.
@@ -99,6 +100,15 @@ fn on_terminal(prompt: &str, shown: &[String], colored: bool) -> Result<usize, P
         Err(dialoguer::Error::IO(e)) if e.kind() == io::ErrorKind::Interrupted => Err(PickError::Cancelled),
         Err(e) => Err(PickError::Terminal(e.to_string())),
     }
+}
+
+/// Whether the terminal listens to this program: who asks from the background is stopped, with
+/// the question over the shell's prompt.
+fn is_in_foreground() -> bool {
+    #[cfg(unix)]
+    return rustix::termios::tcgetpgrp(io::stdin()).is_ok_and(|group| group == rustix::process::getpgrp());
+    #[cfg(windows)]
+    true
 }
 
 /// Shows the cursor again when dropped.

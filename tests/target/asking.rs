@@ -117,3 +117,18 @@ fn whoever_is_ended_while_asking_leaves_the_terminal_as_it_was() {
         assert_eq!(terminal.modes(), cooked, "{program}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nobody_is_asked_from_the_background() {
+    let place = Place::new();
+    let target = place.target(&["--service", "web", "--color", "never"]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "set -m; \"$@\" & wait $!; echo ended $?", "sh"]).arg(target.get_program());
+    shell.args(target.get_args()).current_dir(&place.directory).env("PATH", "/usr/bin:/bin");
+    shell.envs(target.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
+    let mut terminal = crate::support::terminal::Terminal::start(&shell);
+    terminal.wait_for("the newest of 2");
+    terminal.wait_for("ecs:prod_");
+    terminal.wait_for("ended 0");
+}
