@@ -181,6 +181,7 @@ impl Options {
         let (task, family) = (given(&self.task), given(&self.family));
         // The project's container is one of the project's tasks.
         let elsewhere = task.is_some() || family.is_some() || self.globals.service.is_some();
+        let usual_container = project.container.clone().filter(|_| elsewhere);
         let container = given(&self.container).or_else(|| project.container.clone().filter(|_| !elsewhere));
         // A family that was asked for need not be the project's service's.
         let service = match &family {
@@ -193,6 +194,7 @@ impl Options {
             service,
             task,
             container,
+            usual_container,
             likely_containers: project.containers.clone(),
         };
         let Selection { cluster, service, task, .. } = &selection;

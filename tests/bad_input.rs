@@ -114,7 +114,15 @@ fn neither_a_project_nor_flags() {
     place.refuses_with(
         &["--cluster", "prod"],
         region,
-        &["several tasks run in cluster prod", "worker", "batch", "--service"],
+        &["several tasks run in cluster prod; services there: ", "worker; families", ": batch", "--service"],
+    );
+    place.refuses_with(
+        &["--service", "worker"],
+        region,
+        &[
+            "no cluster was named, and there is no cluster default in us-east-1; clusters there: ",
+            "--cluster",
+        ],
     );
     place.refuses(&["--cluster", "prod", "--service", "worker"], &["no AWS region", "--region"]);
     assert_eq!(place.sandbox.calls("DescribeServices"), 0);
@@ -150,9 +158,20 @@ fn names_that_are_wrong() {
         &["--service", "wrker"],
         &["no service wrker in cluster prod", "web", "hint: did you mean worker?"],
     );
+    place.refuses(&["--service", "wbe"], &["hint: did you mean web?"]);
+    place.refuses(
+        &["--service", "batch"],
+        &[
+            "no service batch in cluster prod",
+            "hint: it is a family of tasks without a service: --family batch",
+        ],
+    );
     place
         .refuses(&["--service", "zzz"], &["no service zzz in cluster prod", "services there: ", "--service"]);
-    place.refuses(&["--task", "fedcba"], &["no task fedcba in cluster prod", "running tasks there"]);
+    place.refuses(
+        &["--task", "fedcba"],
+        &["no task fedcba in cluster prod", "running tasks of service worker there"],
+    );
     place.refuses(
         &["--task", "0123456789abcdef0123456789abcdef"],
         &["no task 0123456789abcdef0123456789abcdef in cluster prod"],

@@ -45,7 +45,9 @@ fn main() -> ExitCode {
 fn run(mut arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
     let options = &mut arguments.options;
     if arguments.offline {
-        return print::project(&options.project(ui)?, arguments.output);
+        let project = options.project(ui)?;
+        let container = options.container.as_ref().or(project.container.as_ref());
+        return print::project(&project, container, arguments.output);
     }
     let wanted = options.read(ui)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

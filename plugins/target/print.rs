@@ -55,15 +55,22 @@ pub(crate) fn target(target: &Target, config: Option<&Path>, format: Format) -> 
     write(&text)
 }
 
-/// The project alone: null where it does not say.
-pub(crate) fn project(project: &Project, format: Format) -> Result<(), Failure> {
+/// The project alone, and the container that was chosen: null where it does not say.
+pub(crate) fn project(project: &Project, container: Option<&String>, format: Format) -> Result<(), Failure> {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
     let text = match format {
-        Format::Text => {
-            return Err(Failure::new("--offline knows no target: only AWS does")
-                .hint("with -o json or -o env it prints what the project says")
-                .code(ecsx::plugin::exit::USAGE));
-        }
+        // Only AWS knows a target: what leads to one.
+        Format::Text => [
+            ("config", path(&project.config).as_ref()),
+            ("region", project.region.as_ref()),
+            ("cluster", project.cluster.as_ref()),
+            ("service", project.service.as_ref()),
+            ("family", project.family.as_ref()),
+            ("container", container),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| value.map(|value| format!("{name:<10}{value}\n")))
+        .collect(),
         Format::Json => {
             let containers = Some(&project.containers).filter(|names| !names.is_empty());
             let presets: Option<Vec<Value>> =
@@ -76,6 +83,7 @@ pub(crate) fn project(project: &Project, format: Format) -> Result<(), Failure> 
                 "service_definition": path(&project.service_definition),
                 "task_definition": path(&project.task_definition),
                 "family": project.family,
+                "container": container,
                 "containers": containers,
                 "presets": presets,
             });
@@ -86,6 +94,7 @@ pub(crate) fn project(project: &Project, format: Format) -> Result<(), Failure> 
             ("ECSX_CLUSTER", project.cluster.as_ref()),
             ("ECSX_SERVICE", project.service.as_ref()),
             ("ECSX_FAMILY", project.family.as_ref()),
+            ("ECSX_CONTAINER", container),
             ("ECSX_CONFIG", path(&project.config).as_ref()),
         ]),
     };

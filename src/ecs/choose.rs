@@ -50,10 +50,15 @@ pub async fn choose<C: Cloud, A: Ask>(cloud: &C, selection: &Selection, ask: &A)
             scope.target(&tasks[0], ask, vec![remark]).await
         }
         _ => {
-            let mut groups: Vec<_> = tasks.iter().map(|t| group(t).to_owned()).collect();
-            groups.sort();
-            groups.dedup();
-            Err(Refusal::ManyTasks { cluster: scope.cluster.clone(), groups })
+            let (of_services, alone): (Vec<_>, Vec<_>) = tasks.iter().partition(|t| t.service().is_some());
+            let names = |tasks: Vec<&Task>| {
+                let mut names: Vec<_> = tasks.into_iter().map(|t| group(t).to_owned()).collect();
+                names.sort();
+                names.dedup();
+                names
+            };
+            let (services, families) = (names(of_services), names(alone));
+            Err(Refusal::ManyTasks { cluster: scope.cluster_name(), services, families })
         }
     }
 }
@@ -181,8 +186,8 @@ impl<'a, C: Cloud> Scope<'a, C> {
             arns.iter().filter(|arn| last_segment(arn).starts_with(id)).cloned().collect(),
         );
         match &matching[..] {
-            [_] => self.describe(&matching).await?.pop().ok_or_else(|| self.unknown_task(id, ids)),
-            [] => Err(self.unknown_task(id, ids)),
+            [_] => self.describe(&matching).await?.pop().ok_or_else(|| self.unknown_task(id, None, ids)),
+            [] => Err(self.unknown_in_scope(id, ids).await),
             several => Err(Refusal::AmbiguousTask {
                 task: id.to_owned(),
                 ids: several.iter().map(|arn| last_segment(arn).to_owned()).collect(),
@@ -190,8 +195,26 @@ impl<'a, C: Cloud> Scope<'a, C> {
         }
     }
 
-    fn unknown_task(&self, id: &str, running: Vec<String>) -> Refusal {
-        Refusal::UnknownTask { task: id.to_owned(), cluster: self.cluster_name(), running }
+    fn unknown_task(&self, id: &str, of: Option<String>, running: Vec<String>) -> Refusal {
+        Refusal::UnknownTask { task: id.to_owned(), cluster: self.cluster_name(), of, running }
+    }
+
+    /// No task begins with `id`: with the tasks that could have been meant, `all` of the cluster's
+    /// if nothing narrows them down.
+    async fn unknown_in_scope(&self, id: &str, all: Vec<String>) -> Refusal {
+        let (service, family) = (self.selection.service.as_deref(), self.selection.family.as_deref());
+        let (by_service, of) = match (self.service_name(), family) {
+            (_, Some(family)) => (None, format!("family {family}")),
+            (Some(name), None) => (service, format!("service {name}")),
+            (None, None) => return self.unknown_task(id, None, all),
+        };
+        match self.cloud.list_tasks(&self.cluster, by_service, family).await {
+            Ok(arns) if !arns.is_empty() => {
+                let ids = arns.iter().map(|arn| last_segment(arn).to_owned()).collect();
+                self.unknown_task(id, Some(of), ids)
+            }
+            _ => self.unknown_task(id, None, all),
+        }
     }
 
     /// A cluster or service that AWS does not know: with the names that it does.
@@ -206,6 +229,7 @@ impl<'a, C: Cloud> Scope<'a, C> {
             (Kind::NotFound, "ClusterNotFound", _) => match self.cloud.list_clusters().await {
                 Ok(arns) => Refusal::UnknownCluster {
                     cluster: self.cluster_name(),
+                    named: self.selection.cluster.is_some() || self.selection.task.is_some(),
                     region: self.cloud.region().to_owned(),
                     exist: names(arns),
                 },
@@ -216,6 +240,7 @@ impl<'a, C: Cloud> Scope<'a, C> {
                     Ok(arns) => Refusal::UnknownService {
                         service: service.to_owned(),
                         cluster: self.cluster_name(),
+                        is_family: self.is_family(service).await,
                         exist: names(arns),
                     },
                     Err(_) => error.into(),
@@ -223,6 +248,11 @@ impl<'a, C: Cloud> Scope<'a, C> {
             }
             _ => error.into(),
         }
+    }
+
+    /// Whether tasks of no service are called so.
+    async fn is_family(&self, name: &str) -> bool {
+        matches!(self.cloud.list_tasks(&self.cluster, None, Some(name)).await, Ok(arns) if !arns.is_empty())
     }
 
     /// A refusal made more exact by what the service is set to.

@@ -150,7 +150,11 @@ pub(super) async fn container<'a, A: Ask>(
         }
         _ => {}
     }
-    // A tie. The service's own name, or the one that the project names, beats asking.
+    // A tie. What the project usually takes, the service's own name, or the one that the project names, beats asking.
+    let usual = usable.iter().find(|c| selection.usual_container.as_ref() == Some(&c.name));
+    if let Some(usual) = usual {
+        return Ok((usual, None));
+    }
     let like_service = usable.iter().find(|c| Some(c.name.as_str()) == task.service());
     let mut likely = usable.iter().filter(|c| selection.likely_containers.contains(&c.name));
     let by_project = likely.next().filter(|_| likely.next().is_none());

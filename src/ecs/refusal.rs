@@ -10,10 +10,16 @@ pub enum Refusal {
     #[error("nothing says which ECS task is meant: no project here, no --cluster, --service or --task")]
     NothingNamed,
     /// There is no such cluster.
-    #[error("no cluster {cluster} in {region}{}", listing("clusters", exist))]
+    #[error(
+        "{}no cluster {cluster} in {region}{}",
+        if *named { "" } else { "no cluster was named, and there is " },
+        listing("clusters", exist)
+    )]
     UnknownCluster {
-        /// As it was asked for.
+        /// As it was asked for, or the one that ECS takes when none is.
         cluster: String,
+        /// Whether anybody asked for it.
+        named: bool,
         /// Where it was looked for.
         region: String,
         /// The clusters there are.
@@ -26,17 +32,21 @@ pub enum Refusal {
         service: String,
         /// Its cluster.
         cluster: String,
+        /// Whether tasks of no service have this name as their family.
+        is_family: bool,
         /// The services there are.
         exist: Vec<String>,
     },
     /// No task has this id, or begins with it.
-    #[error("no task {task} in cluster {cluster}{}", listing("running tasks", running))]
+    #[error("no task {task} in cluster {cluster}{}", listing(&running_of(of), running))]
     UnknownTask {
         /// As it was asked for.
         task: String,
         /// Its cluster.
         cluster: String,
-        /// Ids of the tasks that run.
+        /// What the tasks belong to that are named instead; `None`: the cluster.
+        of: Option<String>,
+        /// Ids of those that run.
         running: Vec<String>,
     },
     /// Several tasks begin with this.
@@ -119,12 +129,18 @@ pub enum Refusal {
         containers: Vec<String>,
     },
     /// Several tasks would do, of different services, and nobody is there to ask.
-    #[error("several tasks run in cluster {cluster}{}", listing("services", groups))]
+    #[error(
+        "several tasks run in cluster {cluster}{}{}",
+        if services.is_empty() { String::new() } else { listing("services", services) },
+        if families.is_empty() { String::new() } else { listing("families of tasks on their own", families) }
+    )]
     ManyTasks {
         /// The cluster.
         cluster: String,
-        /// What they belong to.
-        groups: Vec<String>,
+        /// Services that they belong to.
+        services: Vec<String>,
+        /// Families of those that belong to none.
+        families: Vec<String>,
     },
     /// Asking failed, or nothing was picked.
     #[error("{0}")]
@@ -160,10 +176,16 @@ impl Explain for Refusal {
                 "go to a directory with an ecspresso.yml, or name one with --config".into(),
                 "or name the task: --cluster CLUSTER with --service SERVICE or --task ID".into(),
             ],
+            Self::UnknownCluster { named: false, exist, .. } if !exist.is_empty() => {
+                vec!["say which with --cluster".into()]
+            }
             Self::UnknownCluster { cluster, exist, .. } => match near(cluster, exist) {
                 Some(name) => vec![format!("did you mean {name}?")],
                 None => vec!["right account and region? --profile and --region name others".into()],
             },
+            Self::UnknownService { service, is_family: true, .. } => {
+                vec![format!("it is a family of tasks without a service: --family {service}")]
+            }
             Self::UnknownService { service: name, exist, .. } => vec![match near(name, exist) {
                 Some(name) => format!("did you mean {name}?"),
                 None => "--service and --cluster name others".into(),
@@ -229,6 +251,10 @@ fn listing(what: &str, names: &[String]) -> String {
     }
 }
 
+fn running_of(of: &Option<String>) -> String {
+    of.as_ref().map_or_else(|| "running tasks".to_owned(), |of| format!("running tasks of {of}"))
+}
+
 fn said(reason: &Option<String>) -> String {
     match reason.as_deref().map(|r| r.trim_end_matches('.')) {
         None | Some("") => String::new(),
@@ -239,6 +265,8 @@ fn said(reason: &Option<String>) -> String {
 /// The name that was probably meant.
 fn near<'a>(name: &str, exist: &'a [String]) -> Option<&'a str> {
     let likeness = |other: &&String| strsim::jaro_winkler(name, other);
-    let nearest = exist.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(&nearest) > 0.8).then_some(nearest)
+    // A typing mistake in a short name leaves little that is alike.
+    let slip = exist.iter().find(|known| name.len() > 2 && strsim::damerau_levenshtein(name, known) == 1);
+    let nearest = slip.or_else(|| exist.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))))?;
+    (slip.is_some() || likeness(&nearest) > 0.8).then_some(nearest)
 }

@@ -13,6 +13,8 @@ pub struct Selection {
     pub task: Option<String>,
     /// Container name.
     pub container: Option<String>,
+    /// The container that the project goes to, if the task chosen has it: it beats asking.
+    pub usual_container: Option<String>,
     /// Containers that the project's task definition names, best guess first: they break a tie.
     pub likely_containers: Vec<String>,
 }

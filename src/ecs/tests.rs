@@ -252,7 +252,10 @@ fn wrong_names_are_answered_with_the_right_ones() {
     assert_eq!(error, "no service wrker in cluster prod; services there: other, web, worker");
     assert_eq!(hints, ["did you mean worker?"]);
     let (error, _) = refused(&cloud, &Selection { task: Some("f00".into()), ..of_service("web") });
-    assert!(error.starts_with("no task f00 in cluster prod; running tasks there: aaaa"), "{error}");
+    assert!(
+        error.starts_with("no task f00 in cluster prod; running tasks of service web there: aaaa"),
+        "{error}"
+    );
     let (error, _) = refused(&cloud, &Selection { container: Some("nope".into()), ..of_service("worker") });
     assert!(error.ends_with("; containers there: main"), "{error}");
     let (error, _) = refused(&cloud, &Selection::default());
@@ -331,6 +334,10 @@ fn of_several_containers_the_only_usable_the_services_own_or_the_projects_is_tak
     assert_eq!(now(choose(&cloud, &of_service("worker"), &Last)).unwrap().target.container, "log");
     let (error, _) = refused(&cloud, &of_service("worker"));
     assert!(error.ends_with("has several containers: main, log"), "{error}");
+    let usual = Selection { usual_container: Some("log".into()), ..of_service("worker") };
+    assert_eq!(now(choose(&cloud, &usual, &Nobody)).unwrap().target.container, "log");
+    let absent = Selection { usual_container: Some("nope".into()), ..of_service("worker") };
+    assert!(refused(&cloud, &absent).0.ends_with("has several containers: main, log"));
     let project = Selection { likely_containers: vec!["main".into()], ..of_service("worker") };
     assert_eq!(now(choose(&cloud, &project, &Nobody)).unwrap().target.container, "main");
 

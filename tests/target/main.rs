@@ -204,6 +204,16 @@ fn a_task_whose_health_checks_fail_is_taken_only_when_there_is_no_other() {
 }
 
 #[test]
+fn the_projects_container_counts_for_every_task_that_has_it() {
+    let place = Place::new();
+    let presets = place.directory.path().join("ecsx.yml");
+    std::fs::write(presets, "container: right\n").unwrap();
+    assert_eq!(place.json(&["--service", "pair"])["container"], "right");
+    assert_eq!(place.json(&["--service", "pair", "--container", "left"])["container"], "left");
+    assert_eq!(place.json(&["--family", "batch"])["container"], "job");
+}
+
+#[test]
 fn lists_are_read_to_their_last_page() {
     let place = Place::new();
     place.sandbox.faults(json!({"page_size": 1}));
@@ -268,9 +278,16 @@ fn offline_prints_the_project_alone_and_asks_nobody() {
             "service_definition": null,
             "task_definition": null,
             "family": null,
+            "container": null,
             "containers": null,
             "presets": null,
         })
+    );
+    let text = place.prints(&["--offline", "--container", "main"]);
+    let expected = "region    us-east-1\ncluster   prod\nservice   worker\ncontainer main\n";
+    assert_eq!(text, format!("config    {}\n{expected}", config.display()));
+    assert!(
+        place.prints(&["--offline", "--container", "main", "-o", "env"]).contains("ECSX_CONTAINER='main'")
     );
     assert_eq!(place.sandbox.state()["calls"], json!({}));
     std::fs::write(place.directory.path().join("ecspresso.yml"), "cluster: {{ must_env `NO_SUCH` }}\n")
