@@ -2,6 +2,8 @@
 
 use std::io;
 
+use ecsx::session::terminal;
+
 /// What came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Word {
@@ -11,59 +13,18 @@ pub(crate) enum Word {
     Terminate,
 }
 
-/// Listens for them, from now on.
-#[cfg(unix)]
-pub(crate) struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-}
+/// Listens for them, from now on; not for those that nohup or a shell's `&` has ignored.
+pub(crate) struct Signals(terminal::Signals);
 
-#[cfg(unix)]
 impl Signals {
     pub(crate) fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        terminal::Signals::new().map(Self)
     }
 
     /// The next one. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Word {
-        tokio::select! {
-            Some(()) = self.interrupt.recv() => Word::Interrupt,
-            Some(()) = self.terminate.recv() => Word::Terminate,
-            Some(()) = self.hangup.recv() => Word::Terminate,
-            else => std::future::pending().await,
-        }
-    }
-}
-
-/// Listens for them, from now on.
-#[cfg(windows)]
-pub(crate) struct Signals {
-    interrupt: tokio::signal::windows::CtrlC,
-    terminate: tokio::signal::windows::CtrlBreak,
-    close: tokio::signal::windows::CtrlClose,
-}
-
-#[cfg(windows)]
-impl Signals {
-    pub(crate) fn new() -> io::Result<Self> {
-        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
-        Ok(Self { interrupt: ctrl_c()?, terminate: ctrl_break()?, close: ctrl_close()? })
-    }
-
-    /// The next one. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Word {
-        tokio::select! {
-            Some(()) = self.interrupt.recv() => Word::Interrupt,
-            Some(()) = self.terminate.recv() => Word::Terminate,
-            Some(()) = self.close.recv() => Word::Terminate,
-            else => std::future::pending().await,
-        }
+        const INTERRUPT: u8 = 2;
+        if self.0.next().await == INTERRUPT { Word::Interrupt } else { Word::Terminate }
     }
 }
 

@@ -72,6 +72,21 @@ fn a_word_to_stop_ends_the_session_and_the_program() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_signal_that_nohup_has_ignored_ends_nothing() {
+    use rustix::process::Signal;
+    let sandbox = sandbox();
+    let mut command = sandbox.command("ecsx-portforward");
+    command.args(["-o", "json", "--cluster", "demo", "--service", "worker", "-L", ":db.internal:5432"]);
+    let mut forward = Forward::of(crate::harness::wrapped(&["env", "--ignore-signal=HUP"], command));
+    let port = forward.event("ready")["local_port"].as_u64().unwrap() as u16;
+    forward.signal(Signal::HUP);
+    exchange(&mut connect(port), b"still here");
+    forward.signal(Signal::TERM);
+    assert_eq!(forward.ended().code(), Some(0));
+}
+
+#[test]
 #[cfg(unix)]
 fn it_ends_too_while_the_network_is_away() {
     let sandbox = sandbox();

@@ -1,5 +1,6 @@
 //! A forward as a process, and servers of the pretend VPC.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -52,7 +53,8 @@ impl Forward {
     }
 
     /// What `command` starts.
-    pub(crate) fn of(mut command: Command) -> Self {
+    pub(crate) fn of(command: Command) -> Self {
+        let mut command = with_signals(command);
         let mut process =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (to, events) = channel();
@@ -133,6 +135,34 @@ impl Forward {
         thread::sleep(Duration::from_millis(50));
         (code, self.stderr())
     }
+}
+
+/// The command with no signal ignored, as a terminal's shell starts it: nohup and a shell's `&`,
+/// under which tests run too, ignore some.
+fn with_signals(command: Command) -> Command {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();
+    // Rust's own SIGPIPE apart, bits of HUP, INT, QUIT.
+    if u64::from_str_radix(ignored.trim(), 16).unwrap_or(0) & 0b111 == 0 {
+        return command;
+    }
+    wrapped(&["env", "--default-signal"], command)
+}
+
+/// The command, started by another one.
+pub(crate) fn wrapped(by: &[&str], command: Command) -> Command {
+    let mut wrapper = Command::new(by[0]);
+    wrapper.args(&by[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapper.env(name, value),
+            None => wrapper.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        wrapper.current_dir(directory);
+    }
+    wrapper
 }
 
 impl Drop for Forward {
