@@ -112,6 +112,9 @@ fn stdout_is_the_commands_bytes_and_nothing_else() {
         exec(&sandbox, &["-c", "printf 'a\\nb\\r\\n\\000\\377'; echo problem >&2; exit 3"]).output().unwrap();
     expect(&output, 3, b"a\nb\r\n\0\xff");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "problem\n");
+    let failing = exec(&sandbox, &["-c", "echo problem >&2; exit 3"]).output().unwrap();
+    expect(&failing, 3, b"");
+    assert_eq!(String::from_utf8_lossy(&failing.stderr), "problem\n");
     let silent = exec(&sandbox, &["--", "true"]).output().unwrap();
     expect(&silent, 0, b"");
     assert_eq!(silent.stderr, b"");
@@ -150,6 +153,22 @@ fn bytes_of_all_kinds_and_sizes_pass_in_both_directions() {
     });
     let stdin = noise(100_000);
     expect(&feed(exec_in(&sandbox, "secret", &["--", "cat"]), &stdin), 0, &stdin);
+}
+
+/// Minutes in a debug build: `cargo test --test exec -- --ignored a_hundred`.
+#[test]
+#[ignore = "takes minutes"]
+fn a_hundred_megabytes_of_noise_come_back_equal() {
+    let sandbox = sandbox();
+    let folder = tempfile::tempdir().unwrap();
+    let [there, back] = ["there", "back"].map(|name| folder.path().join(name));
+    std::fs::write(&there, noise(100_000_000)).unwrap();
+    let mut cat = Command::new("cat").arg(&there).stdout(Stdio::piped()).spawn().unwrap();
+    let mut command = exec(&sandbox, &["--", "cat"]);
+    command.stdin(cat.stdout.take().unwrap()).stdout(File::create(&back).unwrap());
+    assert_eq!(command.status().unwrap().code(), Some(0));
+    assert!(cat.wait().unwrap().success());
+    assert!(Command::new("cmp").args([&there, &back]).status().unwrap().success());
 }
 
 #[test]
@@ -466,6 +485,77 @@ fn the_terminal_is_as_before_on_every_way_out() {
         terminal.wait_for("modes");
         assert_eq!(terminal.modes(), before, "after {way}");
     }
+}
+
+#[test]
+fn a_late_handshake_leaves_no_raw_terminal_behind() {
+    let tools = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/usr/bin/cat", tools.path().join("cat")).unwrap();
+    let sandbox = Sandbox::with_containers(WORLD, &[("PATH", tools.path().to_str().unwrap())]);
+    sandbox.faults(json!({"to_client": {"delay_ms": 2500}}));
+    let command = exec_in(&sandbox, "secret", &["--", "cat"]);
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .args(["-c", "\"$@\"; echo code $? mo''des", "sh"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut terminal = Terminal::start(&shell);
+    let before = terminal.modes();
+    terminal.wait_for("encrypted using AWS KMS");
+    // The first one was typed at the command that is not there; this is the bare one's.
+    terminal.wait_for("encrypted using AWS KMS");
+    terminal.type_keys("abc\r");
+    terminal.wait_for("abc\r\nabc");
+    terminal.type_keys("\x04");
+    terminal.wait_for("code 124 modes");
+    assert_eq!(terminal.modes(), before);
+}
+
+#[test]
+fn pasted_megabytes_arrive_whole() {
+    let sandbox = sandbox();
+    let script = "stty raw -echo; echo rea''dy; head -c 2000000 | cksum; stty cooked";
+    let mut terminal = on_terminal(&sandbox, &["-q", "-c", script]);
+    terminal.wait_for("ready");
+    let text: String = (0..).flat_map(|n: u32| [n.to_string(), "~.\u{e9} ".into()]).take(500_000).collect();
+    let mut end = 2_000_000;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let pasted = format!("{}{}", &text[..end], "x".repeat(2_000_000 - end));
+    let mut sum = Command::new("cksum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    sum.stdin.take().unwrap().write_all(pasted.as_bytes()).unwrap();
+    let expected = String::from_utf8(sum.wait_with_output().unwrap().stdout).unwrap();
+    terminal.type_keys(&pasted);
+    terminal.wait_for(expected.trim());
+    assert_eq!(terminal.end(), Some(0));
+}
+
+/// Not a test of its own: what the next one runs on a terminal.
+#[test]
+#[ignore = "ends in SIGABRT"]
+fn raw_mode_then_abort() {
+    let _raw = ecsx::session::terminal::Raw::enter().unwrap();
+    println!("raw now");
+    // As in a release, where a panic aborts: nothing is unwound.
+    extern "C" fn panics() {
+        panic!("on purpose");
+    }
+    panics();
+}
+
+#[test]
+fn the_terminal_is_as_before_after_a_panic() {
+    let me = std::env::current_exe().unwrap();
+    let mut shell = Command::new("/bin/sh");
+    let run = "\"$0\" --exact raw_mode_then_abort --ignored --nocapture; echo code $? mo''des";
+    shell.args(["-c", run]).arg(me).env("PATH", "/usr/bin:/bin");
+    let mut terminal = Terminal::start(&shell);
+    let before = terminal.modes();
+    terminal.wait_for("raw now");
+    terminal.wait_for("code 134 modes");
+    assert_eq!(terminal.modes(), before);
 }
 
 #[test]

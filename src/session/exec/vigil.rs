@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use crate::ecs::{Cloud, Target};
 use crate::session::fate::{self, Fate};
 
-/// Silence of the agent after which the task is looked at, and then again every time: when it
-/// owes an answer, and when there is nothing to say. Everybody's looks share one budget.
+/// Silence of the agent after which the task is looked at.
 const SILENCE: Duration = Duration::from_secs(5);
-const QUIET: Duration = Duration::from_secs(20);
+/// Time between two looks in a long silence in which nobody owes an answer: all looks of an account
+/// share one budget.
+const QUIET: Duration = Duration::from_secs(15);
 /// Silence of ours after which ECS is about to end the session. It does at 20 minutes.
 const IDLE: Duration = Duration::from_secs(18 * 60);
 /// How often `--keepalive` speaks.
@@ -25,26 +26,28 @@ pub(super) struct Vigil<C> {
     cloud: Arc<C>,
     target: Target,
     look: Option<Look>,
-    heard: Instant,
+    /// When the agent was heard or the task looked at.
+    since: Instant,
+    patience: Duration,
     leaving: bool,
 }
 
 impl<C: Cloud> Vigil<C> {
     pub(super) fn new(cloud: Arc<C>, target: Target, now: Instant) -> Self {
-        Self { cloud, target, look: None, heard: now, leaving: false }
+        Self { cloud, target, look: None, since: now, patience: SILENCE, leaving: false }
     }
 
     /// The agent gave a sign of life.
     pub(super) fn heard(&mut self, now: Instant) {
-        self.heard = now;
+        (self.since, self.patience) = (now, SILENCE);
     }
 
     /// Looks if it was silent for long enough. `waiting`: something of ours is unacknowledged, or
     /// the connection is gone.
     pub(super) fn tick(&mut self, now: Instant, waiting: bool) {
-        let patience = if waiting { SILENCE } else { QUIET };
-        if self.look.is_none() && now.saturating_duration_since(self.heard) >= patience {
-            self.heard = now;
+        let patience = if waiting { SILENCE } else { self.patience };
+        if self.look.is_none() && now.saturating_duration_since(self.since) >= patience {
+            (self.since, self.patience) = (now, QUIET.min(self.patience + SILENCE));
             let (cloud, target) = (self.cloud.clone(), self.target.clone());
             self.look = Some(Box::pin(async move { fate::of(&*cloud, &target).await }));
         }
