@@ -6,6 +6,7 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+mod bounded;
 pub mod ecs;
 pub mod exec;
 #[cfg(feature = "aws")]

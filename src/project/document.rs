@@ -24,6 +24,16 @@ impl Text<'_> {
     }
 }
 
+/// The most values that one file may hold. (Real ones hold hundreds.)
+pub(crate) const MOST_NODES: usize = 250_000;
+
+/// The key that was likely meant by one that is not known.
+pub(crate) fn near<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+    // Comparing costs the product of the lengths.
+    let comparable = key.len() < 40;
+    known.iter().find(|known| comparable && strsim::osa_distance(known, key) <= 2).copied()
+}
+
 /// Where a node is that nobody knows the place of: serde_json does not tell.
 const NOWHERE: usize = usize::MAX;
 
@@ -59,6 +69,12 @@ pub(crate) struct Document<'t> {
 impl<'t> Document<'t> {
     /// Parses the text as one JSON value; nothing may follow it.
     pub(crate) fn json(text: &'t Text<'t>) -> Result<Self, Error> {
+        // Each value but the first stands behind one of these.
+        if text.rendered.text.bytes().filter(|byte| matches!(byte, b',' | b':' | b'[')).count() > MOST_NODES {
+            let message =
+                format!("{}: more than {MOST_NODES} values in one file", text.source.name.display());
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
         let value: serde_json::Value = serde_json::from_str(&text.rendered.text).map_err(|error| {
             let rendered = &text.rendered.text;
             let start = match error.line() {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::document::{Data, Document, Entries, Id};
+use super::document::{Data, Document, Entries, Id, near};
 use super::error::{Error, ErrorKind};
 use super::lookup::{Function, Location, Lookups};
 
@@ -98,8 +98,7 @@ fn warnings(document: &Document<'_>, entries: &Entries<'_>) -> Vec<String> {
     unknown.sort_by_key(|(_, entry)| entry.key);
     let more = unknown.len().saturating_sub(MOST_WARNINGS);
     for (key, entry) in unknown.into_iter().take(MOST_WARNINGS) {
-        let near = KEYS.iter().find(|known| strsim::osa_distance(known, key) <= 2);
-        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let near = near(key, KEYS).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         let name: String =
             entry.name.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
         warnings.push(format!("{}: key {name} is not known to ecspresso{near}", line(entry.key)));

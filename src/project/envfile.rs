@@ -6,6 +6,9 @@
 
 use super::error::{Error, ErrorKind, Source};
 
+/// The most assignments of one file. No system hands a process as many.
+const MOST: usize = 100_000;
+
 /// The assignments of an envfile, in order.
 pub(crate) fn parse(source: &Source) -> Result<Vec<(String, String)>, Error> {
     let mut variables = Vec::new();
@@ -13,6 +16,10 @@ pub(crate) fn parse(source: &Source) -> Result<Vec<(String, String)>, Error> {
     for line in source.text.split('\n') {
         match assignment(line) {
             Ok(None) => {}
+            Ok(Some(_)) if variables.len() >= MOST => {
+                let message = format!("more than {MOST} variables in one file");
+                return Err(Error::at(ErrorKind::TooLarge, source.hidden_place(at), message));
+            }
             Ok(Some(variable)) => variables.push(variable),
             Err(message) => return Err(Error::at(ErrorKind::Envfile, source.hidden_place(at), message)),
         }

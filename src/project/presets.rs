@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use super::document::{Data, Document, Entries, Id};
+use super::document::{Data, Document, Entries, Id, near};
 use super::error::{Error, ErrorKind};
 
 /// A forward with a name.
@@ -170,8 +170,7 @@ fn known(document: &Document<'_>, entries: &Entries<'_>, keys: &[&str]) -> Resul
     let Some((key, entry)) = unknown.min_by_key(|(_, entry)| entry.key) else { return Ok(()) };
     let name: String = entry.name.chars().take(60).collect();
     let error = document.wrong(entry.key, format!("key {name:?} is not known here"));
-    let near = keys.iter().find(|known| strsim::osa_distance(known, key) <= 2);
-    Err(match near {
+    Err(match near(key, keys) {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None => error.hint(format!("there are {}", keys.join(", "))),
     })

@@ -9,13 +9,12 @@ use std::collections::HashMap;
 
 use granit_parser::{ErrorKind as Scan, Event, Parser, ScalarStyle, ScanError, Tag};
 
-use super::document::{Data, Document, Id, Text};
+use super::document::{Data, Document, Id, MOST_NODES, Text};
 use super::error::{Error, ErrorKind};
 
-/// The deepest nesting (Go's own limit for JSON) and the most nodes that are taken; with
-/// every alias written out, ten times as many.
+/// The deepest nesting that is taken (Go's own limit for JSON), and the most values with every
+/// alias written out.
 const DEEPEST: usize = 10_000;
-const MOST_NODES: usize = 1_000_000;
 const MOST_EXPANDED: u64 = 10_000_000;
 /// The longest key, in characters. YAML's own limit is 1024; goccy has none.
 const LONGEST_KEY: usize = 100_000;

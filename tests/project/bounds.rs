@@ -46,13 +46,27 @@ fn large_files_are_read_and_larger_ones_refused() {
     assert_eq!(cluster(&block), "c", "10 MB");
     assert_eq!(cluster(&format!("{}: 1\ncluster: c\n", "k".repeat(5000))), "c", "a long key");
     too_large(&[("ecspresso.yml", &"#\n".repeat(20 << 20))]);
-    too_large(&[("ecspresso.yml", &format!("x: [{}]\n", "1,".repeat(1_100_000)))]);
+    too_large(&[("ecspresso.yml", &format!("x: [{}]\n", "1,".repeat(300_000)))]);
+    let json = format!(r#"{{"family": "f", "x": [{}1]}}"#, "1,".repeat(300_000));
+    let scene = Scene::new(&[("ecspresso.yml", "task_definition: td.json"), ("td.json", &json)]);
+    assert_eq!(scene.load().definition_error.unwrap().kind(), ErrorKind::TooLarge);
+    let mut scene = Scene::new(&[("ecspresso.yml", ""), ("env", &"A=1\n".repeat(110_000))]);
+    scene.options.envfiles = vec!["env".into()];
+    assert_eq!(scene.refused().kind(), ErrorKind::TooLarge);
+}
+
+#[test]
+fn keys_that_are_not_known_are_compared_only_while_that_is_cheap() {
+    let key = "k".repeat(9_000_000);
+    assert_eq!(cluster(&format!("? {key}\n: 1\ncluster: c\n")), "c");
+    assert!(Scene::new(&[("ecsx.yml", &format!("? {key}\n: 1\n"))]).try_load().is_err());
 }
 
 #[test]
 fn templates_end() {
     for text in [
         "{{ range 1000000000 }}x{{ end }}",
+        &"{{ 1 }}".repeat(110_000),
         "{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}",
         "{{ define `t` }}{{ template `t` }}{{ end }}{{ template `t` }}",
         "{{ $x := `aaaaaaaaaaaaaaaa` }}{{ range 100 }}{{ $x = print $x $x }}{{ end }}",

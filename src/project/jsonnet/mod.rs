@@ -1,11 +1,10 @@
 //! jsonnet, evaluated by rsjsonnet: external variables, imports of files, native functions.
 //!
 //! A program may run for ever or grow without end, and the evaluator has no say in that: it
-//! runs on a thread of its own, under a [`guard`].
+//! runs on a thread of its own, under [bounds](crate::bounded).
 
 mod depth;
 mod failure;
-mod guard;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +20,7 @@ use rsjsonnet_lang::span::{SpanContextId, SpanId};
 use super::error::{Error, ErrorKind, Place, Source};
 use super::lookup::{Function, Lookups};
 use super::template::Failed;
+use crate::bounded;
 
 /// External variables: name, value, and whether the value is code.
 pub(crate) type External = Vec<(String, String, bool)>;
@@ -75,8 +75,11 @@ impl Jsonnet {
         );
         let (this, written) = (self.clone(), source.text.clone());
         let file = (path.to_path_buf(), source);
-        let json = guard::run(move || Evaluation::run(&this, &program, file))
-            .unwrap_or_else(|stopped| Err(stopped.error(&name)))?;
+        let json =
+            bounded::run(move || Evaluation::run(&this, &program, file)).unwrap_or_else(|stopped| {
+                let message = format!("{}: this jsonnet program {stopped}", name.display());
+                Err(Error::new(ErrorKind::TooLarge, message))
+            })?;
         Ok(Source { name, text: json, written: Some(written) })
     }
 }

@@ -83,11 +83,17 @@ pub(super) fn lex(source: &str) -> Result<Vec<Piece>, Fault> {
             };
             continue;
         }
+        if pieces.len() >= MOST_PIECES {
+            return Err(Fault::new(open, 2, "more template actions than any file needs").too_large());
+        }
         let (lexemes, after, trims) = Action { source, at: inner, open }.lex()?;
         pieces.push(Piece::Action(lexemes, open));
         (at, trim_next) = (after, trims);
     }
 }
+
+/// Actions and the texts between them.
+const MOST_PIECES: usize = 100_000;
 
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 
@@ -209,7 +215,8 @@ fn word(text: &str) -> usize {
 
 fn number_width(text: &str) -> usize {
     let mut previous = ' ';
-    let hex = text.trim_start_matches(['+', '-']).to_ascii_lowercase().starts_with("0x");
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let hex = unsigned.starts_with("0x") || unsigned.starts_with("0X");
     text.char_indices()
         .find(|&(i, c)| {
             let exponent = if hex { matches!(previous, 'p' | 'P') } else { matches!(previous, 'e' | 'E') };
