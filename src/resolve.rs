@@ -257,13 +257,13 @@ impl Options {
 }
 
 impl Wanted {
-    /// Without so much as a cluster there is nothing to ask AWS for.
+    /// Without so much as a cluster, and nobody to ask for one, there is nothing to ask AWS for.
     fn refuse_nothing(&self) -> Result<(), Failure> {
-        let Selection { cluster, service, family, task, .. } = &self.selection;
+        let Selection { service, family, task, .. } = &self.selection;
         if let (None, None, None, Some(error)) = (service, family, task, &self.project.definition_error) {
             return Err((**error).clone().into());
         }
-        match [cluster, service, family, task].iter().all(|said| said.is_none()) {
+        match self.selection.names_nothing() && !self.picker(false).asks() {
             true => Err(Refusal::NothingNamed.into()),
             false => Ok(()),
         }
@@ -272,17 +272,17 @@ impl Wanted {
     /// Asks `cloud` which tasks there are and chooses one, asking the person where several
     /// would do.
     pub async fn choose<C: Cloud>(&self, cloud: &C, ui: &Ui) -> Result<Target, Refusal> {
-        let picker = Picker {
-            filter: self.filter_command.clone(),
-            usual_filter: self.usual_filter.clone(),
-            colored: ui.colored(),
-        };
+        let picker = self.picker(ui.colored());
         let query = self.project.ecsta.task_format_query.clone();
         let chosen = ecs::choose(cloud, &self.selection, &Asker { picker, query }).await?;
         chosen.remarks.iter().for_each(|remark| ui.status(remark));
         let Target { cluster, task_id, container, region, .. } = &chosen.target;
         ui.detail(&format!("task {task_id} in {cluster} ({region}), container {container}"));
         Ok(chosen.target)
+    }
+
+    fn picker(&self, colored: bool) -> Picker {
+        Picker { filter: self.filter_command.clone(), usual_filter: self.usual_filter.clone(), colored }
     }
 
     /// Chooses again, without asking, when `last` cannot be reached any more.
@@ -408,11 +408,5 @@ mod tests {
         let flag = wanted(PROJECT, &[], &[&envfile[..], &["--profile", "of-flag"]].concat()).unwrap();
         assert_eq!((flag.profile.as_deref(), flag.profile_only), (Some("of-flag"), true));
         assert!(flag.access_key.is_none());
-    }
-
-    #[test]
-    fn nothing_named_at_all_is_refused_before_aws_is_asked() {
-        let failure = wanted("", &[], &[]).unwrap_err();
-        assert!(failure.error().to_string().contains("no project here"), "{failure:?}");
     }
 }

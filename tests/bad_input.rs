@@ -110,6 +110,7 @@ fn neither_a_project_nor_flags() {
     let place = Place::new();
     std::fs::remove_file(place.directory.path().join("ecspresso.yml")).unwrap();
     place.refuses(&[], &["no project here", "ecspresso.yml", "--cluster"]);
+    assert_eq!(place.sandbox.state()["calls"], json!({}));
     let region = |command: &mut Command| set(command, "AWS_REGION", "us-east-1");
     place.refuses_with(
         &["--cluster", "prod"],

@@ -18,6 +18,13 @@ const DEFAULT_CLUSTER: &str = "default";
 /// Chooses a task and a container of it. One candidate is taken without asking; of several
 /// `ask` decides, and with nobody to ask the newest healthy task of the service or family.
 pub async fn choose<C: Cloud, A: Ask>(cloud: &C, selection: &Selection, ask: &A) -> Result<Chosen, Refusal> {
+    let picked;
+    let selection = if selection.names_nothing() {
+        picked = in_some_cluster(cloud, selection, ask).await?;
+        &picked
+    } else {
+        selection
+    };
     let scope = Scope::of(cloud, selection)?;
     if let Some(task) = &selection.task {
         let task = scope.named(task).await?;
@@ -60,6 +67,25 @@ pub async fn choose<C: Cloud, A: Ask>(cloud: &C, selection: &Selection, ask: &A)
             let (services, families) = (names(of_services), names(alone));
             Err(Refusal::ManyTasks { cluster: scope.cluster_name(), services, families })
         }
+    }
+}
+
+/// Has a cluster picked for those who named nothing at all.
+async fn in_some_cluster<C: Cloud, A: Ask>(
+    cloud: &C,
+    selection: &Selection,
+    ask: &A,
+) -> Result<Selection, Refusal> {
+    let mut clusters: Vec<_> =
+        cloud.list_clusters().await?.iter().map(|arn| last_segment(arn).to_owned()).collect();
+    clusters.sort();
+    let picked = match &clusters[..] {
+        [] => None,
+        _ => ask.cluster(&clusters).await?.and_then(|index| clusters.get(index).cloned()),
+    };
+    match picked {
+        Some(cluster) => Ok(Selection { cluster: Some(cluster), ..selection.clone() }),
+        None => Err(Refusal::NothingNamed),
     }
 }
 
@@ -108,8 +134,8 @@ struct Scope<'a, C> {
 
 impl<'a, C: Cloud> Scope<'a, C> {
     fn of(cloud: &'a C, selection: &'a Selection) -> Result<Self, Refusal> {
-        let Selection { cluster, service, family, task, .. } = selection;
-        if [cluster, service, family, task].iter().all(|said| said.is_none()) {
+        let Selection { cluster, task, .. } = selection;
+        if selection.names_nothing() {
             return Err(Refusal::NothingNamed);
         }
         // arn:aws:ecs:REGION:ACCOUNT:task/CLUSTER/ID

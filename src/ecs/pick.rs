@@ -6,6 +6,11 @@ use super::{Container, Refusal, Selection, Task};
 
 /// Somebody to ask when several would do. A question may be given up: it is dropped then.
 pub trait Ask: Sync {
+    /// Which of these clusters, when nothing at all was named? As below.
+    fn cluster(&self, clusters: &[String]) -> impl Future<Output = Result<Option<usize>, Refusal>> + Send {
+        let _ = clusters;
+        std::future::ready(Ok(None))
+    }
     /// Which of these tasks? An index; `None`: there is nobody to ask.
     fn task(&self, tasks: &[Task]) -> impl Future<Output = Result<Option<usize>, Refusal>> + Send;
     /// Which of these containers of `task`? As above.

@@ -18,3 +18,10 @@ pub struct Selection {
     /// Containers that the project's task definition names, best guess first: they break a tie.
     pub likely_containers: Vec<String>,
 }
+
+impl Selection {
+    /// Nobody said anything of where to look.
+    pub fn names_nothing(&self) -> bool {
+        [&self.cluster, &self.service, &self.family, &self.task].iter().all(|said| said.is_none())
+    }
+}

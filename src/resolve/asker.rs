@@ -14,6 +14,12 @@ pub(super) struct Asker {
 }
 
 impl Ask for Asker {
+    async fn cluster(&self, clusters: &[String]) -> Result<Option<usize>, Refusal> {
+        let row = |name: &String| Row { key: name.clone(), shown: name.clone(), line: name.clone() };
+        let rows: Vec<_> = clusters.iter().map(row).collect();
+        self.picker.pick("cluster", &rows).await.map_err(refusal)
+    }
+
     async fn task(&self, tasks: &[Task]) -> Result<Option<usize>, Refusal> {
         let now = now();
         let mut rows: Vec<_> = tasks.iter().map(|task| row(task, now)).collect();

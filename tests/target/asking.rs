@@ -120,6 +120,23 @@ fn whoever_is_ended_while_asking_leaves_the_terminal_as_it_was() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn who_names_nothing_on_a_terminal_is_asked_for_the_cluster() {
+    let place = Place::new();
+    let nowhere = tempfile::tempdir().unwrap();
+    let mut command = place.target(&["--color", "never", "--container", "main", "--region", "us-east-1"]);
+    command.env("TERM", "xterm").env("PATH", "/usr/bin:/bin").current_dir(&nowhere);
+    let mut terminal = crate::support::terminal::Terminal::start(&command);
+    terminal.wait_for("cluster");
+    terminal.wait_for("prod");
+    terminal.type_keys("prod\r");
+    terminal.wait_for("service:worker");
+    terminal.type_keys("worker\r");
+    terminal.wait_for("ecs:prod_");
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn nobody_is_asked_from_the_background() {
     let place = Place::new();
     let target = place.target(&["--service", "web", "--color", "never"]);
