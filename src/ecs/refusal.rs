@@ -223,7 +223,10 @@ impl Explain for Refusal {
                 "an agent that stopped does not come back: start a new task".into(),
             ],
             Self::ContainerNotRunning { .. } => vec!["--container names another".into()],
-            Self::ManyContainers { .. } => vec!["say which with --container".into()],
+            Self::ManyContainers { containers, .. } => vec![
+                "say which with --container".into(),
+                format!("or once and for all in ecsx.yml: \"container: {}\"", containers.first().map_or("NAME", String::as_str)),
+            ],
             Self::ManyTasks { .. } => vec!["say which with --service, --family or --task".into()],
             Self::Asking(_) => vec!["name it instead: --task, --container".into()],
             Self::Cancelled => Vec::new(),

@@ -332,8 +332,9 @@ fn of_several_containers_the_only_usable_the_services_own_or_the_projects_is_tak
 
     cloud.tasks[2].containers = vec![running_container("main"), running_container("log")];
     assert_eq!(now(choose(&cloud, &of_service("worker"), &Last)).unwrap().target.container, "log");
-    let (error, _) = refused(&cloud, &of_service("worker"));
+    let (error, hints) = refused(&cloud, &of_service("worker"));
     assert!(error.ends_with("has several containers: main, log"), "{error}");
+    assert!(hints.iter().any(|hint| hint.contains("ecsx.yml: \"container: main\"")), "{hints:?}");
     let usual = Selection { usual_container: Some("log".into()), ..of_service("worker") };
     assert_eq!(now(choose(&cloud, &usual, &Nobody)).unwrap().target.container, "log");
     let absent = Selection { usual_container: Some("nope".into()), ..of_service("worker") };
