@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use clap::{Parser, ValueEnum};
 use ecsx::plugin::exit;
 use ecsx::resolve::Options;
-use ecsx::session::forward::{Bind, Destination, FORMS, Spec};
+use ecsx::session::forward::{Bind, FORMS, Spec, Wish};
 use ecsx::ui::Failure;
 
 use crate::presets::Flags;
+use crate::words::Words;
 
 /// Forward local ports into a running ECS task, or through it to hosts it can reach
 ///
@@ -18,21 +19,14 @@ use crate::presets::Flags;
 #[derive(Debug, Parser)]
 #[command(name = "ecsx-portforward", version, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// PORT, LOCAL:REMOTE or :REMOTE (a free local port), as with kubectl: to a port of the container
-    /// itself; any form of -L; or the name of a preset of ecsx.yml
-    #[arg(value_name = "FORWARD")]
-    words: Vec<String>,
+    #[command(flatten)]
+    words: Words,
 
     /// List the presets of ecsx.yml and do nothing else
     #[arg(long)]
     pub(crate) list: bool,
 
-    /// [BIND:]LOCAL:HOST:PORT as with ssh: to a host that the task can reach; :HOST:PORT takes a free
-    /// local port, LOCAL:PORT is a port of the container itself. May be repeated
-    #[arg(short = 'L', value_name = "FORWARD")]
-    forwards: Vec<String>,
-
-    /// Local port (0: a free one)
+    /// Local port (0: a free one) of --remote-port, or of the one preset that is named
     #[arg(long, value_name = "PORT")]
     local_port: Option<u16>,
 
@@ -52,13 +46,17 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "address")]
     public: bool,
 
-    /// Print events on stdout, a line of JSON each
+    /// Print events on stdout, a line of JSON each; the last is exit, an error comes before it
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
 
     // `ecspresso exec --port-forward …`, as people have it in their fingers.
     #[arg(long, hide = true)]
     port_forward: bool,
+
+    // As ssh users type it: there is no remote command anyway.
+    #[arg(short = 'N', hide = true)]
+    no_command: bool,
 
     /// Command to run once the ports are ready; its exit code becomes ours
     #[arg(last = true, value_name = "COMMAND")]
@@ -81,12 +79,13 @@ Examples:
   ecsx portforward -L 15432:db.internal:5432      db.internal, as the task sees it, on localhost:15432
   ecsx portforward -L :db.internal:5432 -- psql   on a free port, for one command
   ecsx portforward db redis                       by name, as ecsx.yml has them
+  ecsx portforward 25432:db                       by name, on another local port (:db: a free one)
 
-A COMMAND finds the first port in ECSX_LOCAL_HOST, ECSX_LOCAL_PORT and ECSX_LOCAL_ADDR (the others
+A COMMAND finds the first port as typed in ECSX_LOCAL_HOST, ECSX_LOCAL_PORT and ECSX_LOCAL_ADDR (the others
 in ECSX_LOCAL_PORT_2 …), in PGHOST and PGPORT, in MYSQL_HOST and MYSQL_TCP_PORT, and where its
 arguments say {host}, {port}, {addr} ({port2} …).
 
-Exit codes: 0 after Ctrl-C; 1 something failed, a local port in use among it; 2 wrong arguments;
+Exit codes: 0 after Ctrl-C or SIGTERM, which are how a forward is ended; 1 something failed, a local port in use among it; 2 wrong arguments;
 with a COMMAND its own, or 125 ecsx failed, 126 it cannot be run, 127 it is not there.";
 
 impl Args {
@@ -94,26 +93,21 @@ impl Args {
         self.output == Some(Format::Json)
     }
 
-    /// What to forward; a word that is no port names a preset.
+    /// What to forward, as typed; a word that is no port names a preset.
     pub(crate) fn wishes(&self) -> Result<Vec<Wish>, Failure> {
-        let mut wishes = Vec::new();
-        for text in &self.forwards {
-            wishes.push(Wish::Spec(Spec::parse(text)?));
-        }
-        for word in &self.words {
-            wishes.push(match Spec::parse_word(word) {
-                Some(spec) => Wish::Spec(spec?),
-                None => Wish::Preset(word.clone()),
-            });
-        }
-        if let Some(port) = self.remote_port {
-            if port == 0 {
-                return Err(usage("0 is no remote port"));
+        let mut wishes = self.words.0.iter().map(|word| Wish::parse(word)).collect::<Result<Vec<_>, _>>()?;
+        match (self.remote_port, self.local_port, &mut wishes[..]) {
+            (None, None, _) => {}
+            (Some(0), ..) => return Err(usage("0 is no remote port")),
+            (Some(port), local, _) => {
+                let spec = Spec::new(None, local.unwrap_or(0), self.remote_host.as_deref(), port);
+                wishes.push(Wish::Spec(spec));
             }
-            let remote = Destination::new(self.remote_host.as_deref(), port);
-            wishes.push(Wish::Spec(Spec { bind: None, local_port: self.local_port.unwrap_or(0), remote }));
-        } else if self.local_port.is_some() {
-            return Err(usage("--local-port without --remote-port").hint("say where to: --remote-port PORT"));
+            (None, Some(port), [Wish::Preset { local_port: own @ None, .. }]) => *own = Some(port),
+            (None, Some(_), _) => {
+                return Err(usage("--local-port without --remote-port")
+                    .hint("say where to: --remote-port PORT, or the name of one preset"));
+            }
         }
         if wishes.is_empty() {
             return Err(usage("nothing to forward").hint(FORMS).hint("--list shows the presets of ecsx.yml"));
@@ -134,42 +128,40 @@ impl Args {
         }
         match &self.address[..] {
             [] => Ok(None),
-            [one] => Bind::parse(one).map(Some).ok_or_else(|| no_address(one)),
+            [one] => Bind::parse(one).map(Some).ok_or_else(|| not_local(one)),
             several => several
                 .iter()
-                .map(|text| text.parse::<IpAddr>().map_err(|_| no_address(text)))
+                .map(|text| text.parse::<IpAddr>().map_err(|_| not_local(text)))
                 .collect::<Result<_, _>>()
                 .map(|addresses| Some(Bind::Addresses(addresses))),
         }
     }
 }
 
-/// A forward, or the name of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wish {
-    Spec(Spec),
-    Preset(String),
-}
-
 pub(crate) fn usage(message: impl Into<String>) -> Failure {
     Failure::new(message).code(exit::USAGE)
 }
 
-fn no_address(text: &str) -> Failure {
-    usage(format!("--address \"{text}\" is no address of this machine"))
-        .hint("an IP address, localhost, or * for all")
+/// For an address that is none, and for one that is somebody else's.
+pub(crate) fn not_local(text: &str) -> Failure {
+    usage(format!("\"{text}\" is no address of this machine"))
+        .hint("listen on an IP address of this machine, localhost, or * for all")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::presets::Asked;
     use clap::CommandFactory;
 
     fn specs(words: &[&str]) -> Result<Vec<(Bind, Spec)>, String> {
         let args =
             Args::try_parse_from([&["ecsx-portforward"], words].concat()).map_err(|e| e.to_string())?;
-        let chosen = args.wishes().and_then(|wishes| crate::presets::choose(wishes, args.flags()?, &[]));
-        chosen.map(|chosen| chosen.specs).map_err(|failure| failure.error().to_string())
+        let chosen = args.wishes().and_then(|wishes| {
+            crate::presets::choose(wishes, args.flags()?, &ecsx::project::Project::default())
+        });
+        let specs = |asked: Vec<Asked>| asked.into_iter().map(|asked| (asked.bind, asked.spec)).collect();
+        chosen.map(|chosen| specs(chosen.asked)).map_err(|failure| failure.error().to_string())
     }
 
     #[test]
@@ -197,6 +189,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_typed_first_comes_first() {
+        let ports = |words: &[&str]| {
+            let specs = specs(words).unwrap();
+            specs.iter().map(|(_, spec)| spec.remote.port).collect::<Vec<_>>()
+        };
+        assert_eq!(ports(&["1", "-L", ":db:2", "3", "-L:db:4"]), [1, 2, 3, 4]);
+        assert_eq!(ports(&["-L", ":db:1", "-q", "2", "--cluster", "c", "-L", "3", "4"]), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn what_ssh_users_type_is_understood() {
+        assert_eq!(specs(&["-N", "-L", "8080"]), specs(&["8080"]));
+        assert_eq!(specs(&["-NL", "15432:db:5432"]), specs(&["15432:db:5432"]));
+    }
+
+    #[test]
+    fn a_port_that_is_asked_for_twice_is_refused() {
+        for words in [
+            &["8080", "8080"][..],
+            &["15432:db:1", "-L", "15432:redis:2"],
+            &["0.0.0.0:1:80", "127.0.0.1:1:81"],
+        ] {
+            let error = specs(words).expect_err("refused");
+            assert!(error.contains("is asked for twice"), "{words:?}: {error}");
+        }
+        for words in [&[":80", ":80"][..], &["127.0.0.1:1:80", "127.0.0.2:1:80"]] {
+            assert!(specs(words).is_ok(), "{words:?}");
+        }
+    }
+
+    #[test]
     fn addresses_come_from_the_forward_then_the_flags_then_loopback() {
         let bind = |words: &[&str]| specs(words).map(|specs| specs[0].0.clone());
         let at = |address: &str| Bind::Addresses(vec![address.parse().unwrap()]);
@@ -213,6 +236,9 @@ mod tests {
         for (words, expected) in [
             (&[][..], "nothing to forward"),
             (&["db"], "\"db\""),
+            (&["8080", "--local-port", "1"], "--remote-port"),
+            (&["db", "redis", "--local-port", "1"], "--remote-port"),
+            (&["1:db", "--local-port", "1"], "--remote-port"),
             (&["--local-port", "1"], "--remote-port"),
             (&["--remote-port", "0"], "no remote port"),
             (&["--host", "db"], "--remote-port"),

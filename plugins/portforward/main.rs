@@ -2,11 +2,12 @@
 
 mod args;
 mod command;
+mod locals;
 mod presets;
 mod signals;
 mod teller;
+mod words;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use ecsx::ecs::Target;
 use ecsx::live;
 use ecsx::plugin::{Plugin, exit};
 use ecsx::resolve::Wanted;
-use ecsx::session::forward::{Bind, Destination, Forward, Listener, Retarget, Setting, Spec, Status};
+use ecsx::session::forward::{Retarget, Setting, Status};
 use ecsx::session::{Network, SessionError};
 use ecsx::ui::{Failure, Ui};
 use tokio::process::Child;
@@ -26,8 +27,9 @@ use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
 
 use args::Args;
+use locals::Locals;
 use signals::{Signals, Word};
-use teller::{Subject, Teller};
+use teller::{Printer, Teller};
 
 /// How long all may take from the word to stop to the end. The sessions themselves take less.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -39,42 +41,43 @@ const GRACE: Duration = Duration::from_secs(5);
 const ONE_KEYSTROKE: Duration = Duration::from_millis(300);
 
 fn main() -> ExitCode {
-    let mut args: Args = live::values(Plugin::new()).values("words", live::forwards).parse();
+    let mut args: Args = live::values(Plugin::new())
+        .values("words", live::forwards)
+        .values("forwards", live::forwards)
+        .parse();
     let ui = args.options.ui();
     let done = (|| {
         if args.list {
-            return presets::list(&args.options.project(&ui)?, args.json());
+            return presets::list(&args.options.project(&ui)?, args.json(), ui);
         }
         let (wishes, flags) = (args.wishes()?, args.flags()?);
         let mut wanted = args.options.read(&ui)?;
-        let chosen = presets::choose(wishes, flags, &wanted.project.presets)?;
+        let chosen = presets::choose(wishes, flags, &wanted.project)?;
         wanted.selection.container = chosen.container.or(wanted.selection.container);
-        let (forwards, wanted) = (chosen.specs, Arc::new(wanted));
+        let (locals, wanted) = (locals::bind(chosen.asked)?, Arc::new(wanted));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::because("cannot start", error))?;
-        let done = runtime.block_on(run(&args, bind(forwards)?, wanted, ui));
+        let done = runtime.block_on(run(&args, locals, wanted, ui));
         // A lookup that hangs must not hold the exit up.
         runtime.shutdown_background();
         done
     })();
+    let done =
+        done.map_err(|failure| match failure.exit_code() == exit::FAILED && !args.command.is_empty() {
+            true => failure.code(exit::ECSX_FAILED),
+            false => failure,
+        });
+    let done = if args.json() && !args.list { teller::conclude(done) } else { done };
     match done {
         Ok(code) => ExitCode::from(code),
-        Err(failure) if failure.exit_code() == exit::FAILED && !args.command.is_empty() => {
-            ui.report(failure.code(exit::ECSX_FAILED))
-        }
         Err(failure) => ui.report(failure),
     }
 }
 
-async fn run(args: &Args, forwards: Vec<Forward>, wanted: Arc<Wanted>, ui: Ui) -> Result<u8, Failure> {
-    let locals: Vec<SocketAddr> = forwards
-        .iter()
-        .flat_map(|forward| &forward.listeners)
-        .filter_map(|listener| listener.addresses.first().copied())
-        .map(command::reachable)
-        .collect();
+async fn run(args: &Args, locals: Locals, wanted: Arc<Wanted>, ui: Ui) -> Result<u8, Failure> {
+    let Locals { forwards, subjects, reachable } = locals;
     let mut signals = Signals::new().map_err(|error| Failure::because("cannot listen for signals", error))?;
     let (aws, target, retarget) = tokio::select! {
         resolved = resolve(&wanted, ui) => resolved?,
@@ -90,8 +93,7 @@ async fn run(args: &Args, forwards: Vec<Forward>, wanted: Arc<Wanted>, ui: Ui) -
             target.container
         ));
     }
-    let subjects = forwards.iter().map(subject).collect();
-    let (teller, printer) = Teller::start(ui, args.json(), subjects);
+    let (teller, mut printer) = Teller::start(ui, args.json(), subjects);
     let (stop, stopped) = watch::channel(false);
     let (up, ups) = mpsc::unbounded_channel();
     let count = forwards.len();
@@ -117,7 +119,7 @@ async fn run(args: &Args, forwards: Vec<Forward>, wanted: Arc<Wanted>, ui: Ui) -
     drop(teller);
     drop(up);
 
-    let done = serve(args, &locals, &mut running, count, ups, &mut signals).await;
+    let done = serve(args, &reachable, &mut running, count, ups, &mut signals, &mut printer).await;
     let deadline = Instant::now() + FAREWELL;
     let _ = stop.send(true);
     let ending = async { while running.join_next().await.is_some() {} };
@@ -126,29 +128,8 @@ async fn run(args: &Args, forwards: Vec<Forward>, wanted: Arc<Wanted>, ui: Ui) -
         () = impatience(&mut signals) => return Ok(exit::INTERRUPTED),
     }
     drop(running);
-    printer.finish(deadline);
-    done
-}
-
-/// Takes the local ports, and puts those together that lead to the same place: an SSM session
-/// has one destination, and ECS allows few sessions.
-fn bind(specs: Vec<(Bind, Spec)>) -> Result<Vec<Forward>, Failure> {
-    let mut order: Vec<Destination> = Vec::new();
-    let mut listeners: BTreeMap<Destination, Vec<Listener>> = BTreeMap::new();
-    for (bind, spec) in specs {
-        let listener = Listener::bind(&bind, spec.local_port)?;
-        if !listeners.contains_key(&spec.remote) {
-            order.push(spec.remote.clone());
-        }
-        listeners.entry(spec.remote).or_default().push(listener);
-    }
-    let forward = |remote| Forward { listeners: listeners.remove(&remote).unwrap_or_default(), remote };
-    Ok(order.into_iter().map(forward).collect())
-}
-
-fn subject(forward: &Forward) -> Subject {
-    let local = forward.listeners.iter().map(|listener| listener.addresses.clone()).collect();
-    Subject { remote: forward.remote.clone(), local }
+    let told = printer.finish(deadline);
+    done.and_then(|code| told.map(|()| code))
 }
 
 async fn resolve(wanted: &Arc<Wanted>, ui: Ui) -> Result<(Arc<Aws>, Target, Retarget), Failure> {
@@ -170,6 +151,7 @@ async fn serve(
     mut missing: usize,
     mut ups: mpsc::UnboundedReceiver<usize>,
     signals: &mut Signals,
+    printer: &mut Printer,
 ) -> Result<u8, Failure> {
     let mut child: Option<Child> = None;
     let mut told = false;
@@ -188,14 +170,11 @@ async fn serve(
                     Ok(Err(error)) => Failure::from(error),
                     Err(error) => Failure::because("a forward broke off", error),
                 };
-                if let Some(child) = &mut child {
-                    signals::terminate(child);
-                    tokio::select! {
-                        _ = timeout(GRACE, child.wait()) => {}
-                        () = impatience(signals) => {}
-                    }
-                    let _ = child.start_kill();
-                }
+                give_up(&mut child, signals).await;
+                return Err(failure);
+            }
+            failure = printer.failed() => {
+                give_up(&mut child, signals).await;
                 return Err(failure);
             }
             status = wait(&mut child) => {
@@ -215,6 +194,17 @@ async fn serve(
             },
         }
     }
+}
+
+/// Ends the command, whose port goes away.
+async fn give_up(child: &mut Option<Child>, signals: &mut Signals) {
+    let Some(child) = child else { return };
+    signals::terminate(child);
+    tokio::select! {
+        _ = timeout(GRACE, child.wait()) => {}
+        () = impatience(signals) => {}
+    }
+    let _ = child.start_kill();
 }
 
 /// Another Ctrl-C. One keystroke can reach us several times: from the terminal, and again from a

@@ -1,21 +1,30 @@
 //! Forwards by name, from the project's `ecsx.yml`.
 
-use std::io::{self, Write as _};
-
 use ecsx::project::{self, Preset, Project};
-use ecsx::session::forward::{Bind, Destination, FORMS, Spec};
-use ecsx::ui::{Failure, harmless};
+use ecsx::session::forward::{Bind, FORMS, Spec, Wish};
+use ecsx::ui::{Failure, Ui, harmless};
 use serde_json::json;
 
-use crate::args::{Wish, usage};
+use crate::args::usage;
+use crate::teller;
 
 /// What the wishes come to.
 #[derive(Debug)]
 pub(crate) struct Chosen {
-    /// What to forward, each with the addresses to listen on.
-    pub(crate) specs: Vec<(Bind, Spec)>,
+    /// What to forward, in the order of the wishes.
+    pub(crate) asked: Vec<Asked>,
     /// The container to go through, if the flags or the presets say.
     pub(crate) container: Option<String>,
+}
+
+/// One forward.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// The addresses to listen on.
+    pub(crate) bind: Bind,
+    pub(crate) spec: Spec,
+    /// The name it was asked for by.
+    pub(crate) preset: Option<String>,
 }
 
 /// What the flags say: it is over what a preset says.
@@ -26,14 +35,14 @@ pub(crate) struct Flags {
 }
 
 /// Looks the names up.
-pub(crate) fn choose(wishes: Vec<Wish>, flags: Flags, presets: &[Preset]) -> Result<Chosen, Failure> {
-    let mut specs = Vec::new();
+pub(crate) fn choose(wishes: Vec<Wish>, flags: Flags, project: &Project) -> Result<Chosen, Failure> {
+    let mut asked: Vec<Asked> = Vec::new();
     let mut through: Option<(String, String)> = None;
     for wish in wishes {
-        let (spec, address) = match wish {
-            Wish::Spec(spec) => (spec, None),
-            Wish::Preset(name) => {
-                let forward = find(&name, presets)?;
+        let (spec, address, preset) = match wish {
+            Wish::Spec(spec) => (spec, None, None),
+            Wish::Preset { name, local_port } => {
+                let forward = find(&name, project)?;
                 match (&through, forward.container.as_ref().filter(|_| flags.container.is_none())) {
                     (Some((other, container)), Some(own)) if container != own => {
                         let message =
@@ -43,32 +52,68 @@ pub(crate) fn choose(wishes: Vec<Wish>, flags: Flags, presets: &[Preset]) -> Res
                     (None, Some(own)) => through = Some((name.clone(), own.clone())),
                     _ => {}
                 }
-                let remote = Destination::new(forward.host.as_deref(), forward.port);
-                let spec = Spec { bind: None, local_port: forward.local_port.unwrap_or(0), remote };
-                (spec, forward.address.as_deref().and_then(Bind::parse))
+                let local_port = local_port.or(forward.local_port).unwrap_or(0);
+                let spec = Spec::new(None, local_port, forward.host.as_deref(), forward.port);
+                (spec, forward.address.as_deref().and_then(Bind::parse), Some(name))
             }
         };
-        let addresses =
-            spec.bind.clone().or_else(|| flags.bind.clone()).or(address).unwrap_or(Bind::Loopback);
-        specs.push((addresses, spec));
+        let bind = spec.bind.clone().or_else(|| flags.bind.clone()).or(address).unwrap_or(Bind::Loopback);
+        asked.push(Asked { bind, spec, preset });
     }
-    Ok(Chosen { specs, container: flags.container.or(through.map(|(_, container)| container)) })
+    refuse_twice(&asked)?;
+    Ok(Chosen { asked, container: flags.container.or(through.map(|(_, container)| container)) })
 }
 
-fn find<'p>(name: &str, presets: &'p [Preset]) -> Result<&'p project::Forward, Failure> {
+/// Or the second would find the port in use, by this very process.
+fn refuse_twice(asked: &[Asked]) -> Result<(), Failure> {
+    for (at, one) in asked.iter().enumerate() {
+        let port = one.spec.local_port;
+        let same = |other: &&Asked| other.spec.local_port == port && other.bind.overlaps(&one.bind);
+        let Some(other) = asked[..at].iter().find(same).filter(|_| port != 0) else { continue };
+        let (first, second) = (other.spec.written().to_string(), one.spec.written().to_string());
+        let whom = match first == second {
+            true => format!("both times for {first}"),
+            false => format!("for {first} and for {second}"),
+        };
+        return Err(usage(format!("local port {port} is asked for twice, {whom}"))
+            .hint("leave one out, or give it another port before its colon; nothing there is a free one"));
+    }
+    Ok(())
+}
+
+fn find<'p>(name: &str, project: &'p Project) -> Result<&'p project::Forward, Failure> {
+    let presets = &project.presets;
     let Some(preset) = presets.iter().find(|preset| preset.name == name) else {
         let failure = usage(format!("there is no preset \"{name}\""));
-        let names: Vec<_> = presets.iter().map(|preset| preset.name.as_str()).collect();
-        return Err(match names.is_empty() {
-            true => failure.hint("ecsx.yml of this project names none").hint(FORMS),
-            false => failure.hint(format!("there are {}", names.join(", "))),
-        });
+        if let Some(why) = why_none(project) {
+            return Err(failure.hint(why).hint(FORMS));
+        }
+        let slips = |known: &&str| strsim::osa_distance(known, name);
+        let names: Vec<&str> = presets.iter().map(|preset| preset.name.as_str()).collect();
+        let near = names.iter().copied().min_by_key(slips);
+        let failure = match near.filter(|near| slips(near) <= 2 && slips(near) < near.len()) {
+            Some(near) => failure.hint(format!("did you mean {near}?")),
+            None => failure,
+        };
+        return Err(failure.hint(format!("there are {}", names.join(", "))));
     };
     preset.forward.as_ref().map_err(|error| Failure::from((**error).clone()))
 }
 
+/// Why there are no presets at all, if there are none.
+fn why_none(project: &Project) -> Option<String> {
+    match &project.presets_file {
+        _ if !project.presets.is_empty() => None,
+        Some(file) => Some(format!("{} names no presets", file.display())),
+        None => Some("no presets: there is no ecsx.yml, neither here nor beside the project".to_owned()),
+    }
+}
+
 /// Shows the presets on stdout; `json` gives an object a line.
-pub(crate) fn list(project: &Project, json: bool) -> Result<u8, Failure> {
+pub(crate) fn list(project: &Project, json: bool, ui: Ui) -> Result<u8, Failure> {
+    if let Some(why) = why_none(project) {
+        ui.status(&why);
+    }
     let width = project.presets.iter().map(|preset| preset.name.len()).max().unwrap_or(0);
     let mut text = String::new();
     for Preset { name, forward } in &project.presets {
@@ -87,14 +132,8 @@ pub(crate) fn list(project: &Project, json: bool) -> Result<u8, Failure> {
             }
         };
     }
-    let mut stdout = io::stdout();
     // A file's texts: none of them drives the terminal.
-    match stdout.write_all(harmless(&text).as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::because("cannot write to stdout", error))
-        }
-        _ => Ok(0),
-    }
+    teller::write(&harmless(&text)).map(|()| 0)
 }
 
 /// As one would write it behind -L, with what -L cannot say.
@@ -116,7 +155,7 @@ mod tests {
         Preset { name: name.to_owned(), forward: Ok(forward) }
     }
 
-    fn presets() -> Vec<Preset> {
+    fn project() -> Project {
         let db = project::Forward {
             host: Some("db.internal".into()),
             port: 5432,
@@ -125,48 +164,66 @@ mod tests {
             address: Some("127.0.0.2".into()),
         };
         let web = project::Forward { port: 80, container: Some("web".into()), ..project::Forward::default() };
-        vec![preset("db", db), preset("web", web)]
+        let presets = vec![preset("db", db), preset("web", web)];
+        Project { presets, presets_file: Some("ecsx.yml".into()), ..Project::default() }
     }
 
     fn names(names: &[&str]) -> Vec<Wish> {
-        names.iter().map(|name| Wish::Preset((*name).to_owned())).collect()
+        names.iter().map(|name| Wish::parse(name).unwrap()).collect()
     }
 
     #[test]
     fn a_name_stands_for_its_forward() {
-        let chosen = choose(names(&["db"]), Flags::default(), &presets()).unwrap();
-        assert_eq!(chosen.specs[0].1, Spec::parse("15432:db.internal:5432").unwrap());
-        assert_eq!(chosen.specs[0].0, Bind::Addresses(vec!["127.0.0.2".parse().unwrap()]));
+        let chosen = choose(names(&["db"]), Flags::default(), &project()).unwrap();
+        assert_eq!(chosen.asked[0].spec, Spec::parse("15432:db.internal:5432").unwrap());
+        assert_eq!(chosen.asked[0].bind, Bind::Addresses(vec!["127.0.0.2".parse().unwrap()]));
         assert_eq!(chosen.container.as_deref(), Some("app"));
+    }
+
+    #[test]
+    fn another_local_port_may_stand_before_a_name() {
+        let chosen = choose(names(&["25432:db", ":db", "80:web"]), Flags::default(), &project());
+        assert!(chosen.unwrap_err().error().to_string().contains("web through web"));
+        let chosen = choose(names(&["25432:db", ":db"]), Flags::default(), &project()).unwrap();
+        assert_eq!(chosen.asked[0].spec, Spec::parse("25432:db.internal:5432").unwrap());
+        assert_eq!(chosen.asked[1].spec, Spec::parse(":db.internal:5432").unwrap());
+    }
+
+    #[test]
+    fn a_name_that_is_given_twice_asks_for_its_port_twice() {
+        let failure = choose(names(&["db", "db"]), Flags::default(), &project()).unwrap_err();
+        let expected = "local port 15432 is asked for twice, both times for db.internal:5432";
+        assert_eq!((failure.error().to_string().as_str(), failure.exit_code()), (expected, 2));
+        assert!(choose(names(&["db", ":db"]), Flags::default(), &project()).is_ok());
     }
 
     #[test]
     fn flags_are_over_a_presets_address() {
         let chosen =
-            choose(names(&["db"]), Flags { bind: Some(Bind::Public), container: None }, &presets()).unwrap();
-        assert_eq!(chosen.specs[0].0, Bind::Public);
+            choose(names(&["db"]), Flags { bind: Some(Bind::Public), container: None }, &project()).unwrap();
+        assert_eq!(chosen.asked[0].bind, Bind::Public);
     }
 
     #[test]
     fn one_run_goes_through_one_container() {
-        let failure = choose(names(&["db", "web"]), Flags::default(), &presets()).unwrap_err();
+        let failure = choose(names(&["db", "web"]), Flags::default(), &project()).unwrap_err();
         assert!(failure.error().to_string().contains("web"));
         let flags = Flags { bind: None, container: Some("app".into()) };
         assert_eq!(
-            choose(names(&["db", "web"]), flags, &presets()).unwrap().container.as_deref(),
+            choose(names(&["db", "web"]), flags, &project()).unwrap().container.as_deref(),
             Some("app")
         );
     }
 
     #[test]
     fn a_name_that_is_none_is_told_which_there_are() {
-        let failure = choose(names(&["bd"]), Flags::default(), &presets()).unwrap_err();
+        let failure = choose(names(&["bd"]), Flags::default(), &project()).unwrap_err();
         assert!(failure.hints().iter().any(|hint| hint.contains("db, web")), "{failure:?}");
     }
 
     #[test]
     fn the_list_says_what_one_would_have_to_write() {
-        let Ok(forward) = &presets()[0].forward else { unreachable!() };
+        let Ok(forward) = &project().presets[0].forward else { unreachable!() };
         assert_eq!(described(forward), "127.0.0.2:15432:db.internal:5432  through app");
         assert_eq!(described(&project::Forward { port: 80, ..project::Forward::default() }), ":80");
     }

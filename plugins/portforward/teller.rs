@@ -1,7 +1,7 @@
 //! Tells how it goes: lines on stderr, JSON on stdout, from a thread of its own, so that a
 //! terminal that stands still (Ctrl-S) holds nothing else up.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use ecsx::ecs::Target;
 use ecsx::session::forward::{Destination, Status, place};
-use ecsx::ui::{Explain as _, Ui};
+use ecsx::ui::{Explain as _, Failure, Ui};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 /// Events that may wait for the terminal.
 const WAITING: usize = 1024;
@@ -23,8 +24,17 @@ const PATIENCE: Duration = Duration::from_millis(300);
 #[derive(Debug, Clone)]
 pub(crate) struct Subject {
     pub(crate) remote: Destination,
-    /// Addresses of its local ports.
-    pub(crate) local: Vec<Vec<SocketAddr>>,
+    /// Its local ports.
+    pub(crate) local: Vec<Local>,
+}
+
+/// A local port.
+#[derive(Debug, Clone)]
+pub(crate) struct Local {
+    /// The addresses that it listens on.
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// Where it leads, as written.
+    pub(crate) written: Destination,
 }
 
 /// Where events are told.
@@ -39,9 +49,11 @@ impl Teller {
     pub(crate) fn start(ui: Ui, json: bool, subjects: Vec<Subject>) -> (Self, Printer) {
         let (to, events) = sync_channel(WAITING);
         let lost = Arc::new(AtomicUsize::new(0));
-        let printer = Voice { ui, json, ready: vec![false; subjects.len()], subjects, lost: lost.clone() };
-        let thread = thread::spawn(move || printer.speak(&events));
-        (Self { to, lost }, Printer(thread))
+        let (broken, failure) = mpsc::channel(1);
+        let ready = vec![false; subjects.len()];
+        let voice = Voice { ui, json, ready, subjects, lost: lost.clone(), broken };
+        let thread = thread::spawn(move || voice.speak(&events));
+        (Self { to, lost }, Printer { thread, failure })
     }
 
     /// An event of the forward of that number. Never blocks.
@@ -53,16 +65,73 @@ impl Teller {
 }
 
 /// The thread that prints.
-pub(crate) struct Printer(JoinHandle<()>);
+pub(crate) struct Printer {
+    thread: JoinHandle<()>,
+    failure: mpsc::Receiver<Failure>,
+}
 
 impl Printer {
-    /// Waits for the last lines, once nobody can tell anything any more; not for long, and not
-    /// beyond `deadline`.
-    pub(crate) fn finish(self, deadline: Instant) {
-        let deadline = deadline.min(Instant::now() + PATIENCE);
-        while !self.0.is_finished() && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(2));
+    /// Waits until stdout cannot be written. Cancel-safe.
+    pub(crate) async fn failed(&mut self) -> Failure {
+        match self.failure.recv().await {
+            Some(failure) => failure,
+            None => std::future::pending().await,
         }
+    }
+
+    /// Waits for the last lines, once nobody can tell anything any more; not for long, and not
+    /// beyond `deadline`. Fails if stdout could not be written.
+    pub(crate) fn finish(mut self, deadline: Instant) -> Result<(), Failure> {
+        wait(&self.thread, deadline.min(Instant::now() + PATIENCE));
+        self.failure.try_recv().map_or(Ok(()), Err)
+    }
+}
+
+fn wait<T>(thread: &JoinHandle<T>, deadline: Instant) {
+    while !thread.is_finished() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Prints how all ended, as the last events. A success that nobody could be told of is a failure.
+pub(crate) fn conclude(done: Result<u8, Failure>) -> Result<u8, Failure> {
+    let mut text = String::new();
+    let code = done.as_ref().copied().unwrap_or_else(Failure::exit_code);
+    if let Err(failure) = &done {
+        let event = json!({"event": "error", "message": message(failure), "hints": failure.hints(), "exit_code": code});
+        text += &format!("{event}\n");
+    }
+    text += &format!("{}\n", json!({"event": "exit", "exit_code": code}));
+    let thread = thread::spawn(move || write(&text));
+    wait(&thread, Instant::now() + PATIENCE);
+    match (thread.is_finished().then(|| thread.join()), done) {
+        (Some(Ok(Err(failure))), Ok(0)) => Err(failure),
+        (_, done) => done,
+    }
+}
+
+/// With its causes, as far as it does not say them itself.
+fn message(failure: &Failure) -> String {
+    let mut text = failure.error().to_string();
+    let mut cause = failure.error().source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text += &format!(": {said}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Writes to stdout. A reader that has gone wants nothing more, and that is all right.
+pub(crate) fn write(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::because("cannot write to stdout", error))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -72,14 +141,18 @@ struct Voice {
     subjects: Vec<Subject>,
     ready: Vec<bool>,
     lost: Arc<AtomicUsize>,
+    broken: mpsc::Sender<Failure>,
 }
 
 impl Voice {
     fn speak(mut self, events: &Receiver<(usize, Status)>) {
         for (forward, status) in events {
             self.say(forward, &status);
-            if self.json {
-                self.print(forward, &status);
+            if self.json
+                && let Err(failure) = write(&self.events(forward, &status))
+            {
+                // One is enough.
+                let _ = self.broken.try_send(failure);
             }
             let lost = self.lost.swap(0, Ordering::Relaxed);
             if lost > 0 {
@@ -99,8 +172,8 @@ impl Voice {
                 if std::mem::replace(&mut self.ready[forward], true) {
                     return self.ui.status(&line);
                 }
-                for addresses in &subject.local {
-                    self.ui.status(&forwarding(addresses, &subject.remote, target));
+                for Local { addresses, written } in &subject.local {
+                    self.ui.status(&forwarding(addresses, written, target));
                 }
                 let version = agent_version.as_deref().unwrap_or("unknown");
                 self.ui.detail(&format!("session {session_id}, agent version {version}"));
@@ -123,18 +196,15 @@ impl Voice {
         }
     }
 
-    fn print(&self, forward: usize, status: &Status) {
+    /// A line for each local port that is ready; one for what else there is to tell.
+    fn events(&self, forward: usize, status: &Status) -> String {
         let subject = &self.subjects[forward];
         let locals = match status {
             Status::Ready { .. } => &subject.local[..],
             _ => &subject.local[..1],
         };
-        let mut stdout = std::io::stdout().lock();
-        for addresses in locals {
-            // A reader that has gone wants nothing more; the forward goes on.
-            let _ = writeln!(stdout, "{}", event(status, &subject.remote, addresses));
-        }
-        let _ = stdout.flush();
+        let line = |local: &Local| format!("{}\n", event(status, &subject.remote, &local.addresses));
+        locals.iter().map(line).collect()
     }
 }
 

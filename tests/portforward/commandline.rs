@@ -54,6 +54,51 @@ fn a_port_of_the_container_itself_needs_no_host() {
 }
 
 #[test]
+fn the_container_itself_is_announced_as_it_was_written() {
+    let sandbox = Sandbox::start();
+    let server = echo();
+    sandbox.name(&format!("localhost:{}", server.port()), server);
+    let forward = Forward::start(&sandbox, &["-N", "-L", &format!(":[::1]:{}", server.port())]);
+    forward.says(&format!("-> [::1]:{} through", server.port()));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn events_that_cannot_be_written_end_it() {
+    let sandbox = sandbox();
+    let mut command = sandbox.command("ecsx-portforward");
+    command.args(["-o", "json", "--cluster", "demo", "--service", "worker", "-L", ":db.internal:5432"]);
+    command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("cannot write to stdout"), "{stderr}");
+    assert_eq!(sandbox.state()["open_sessions"], 0);
+}
+
+/// `read line < <(ecsx portforward …)` wants the first event and no more.
+#[test]
+#[cfg(unix)]
+fn a_reader_of_events_that_has_gone_ends_nothing() {
+    let sandbox = sandbox();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut command = sandbox.command("ecsx-portforward");
+    command.args(["-o", "json", "--cluster", "demo", "--service", "worker"]);
+    command.args(["-L", &format!("{port}:db.internal:5432")]);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    drop(process.stdout.take());
+    sandbox.wait_for("the session", |state| state["sessions"][0]["connections"] == 1);
+    exchange(&mut connect(port), b"still here");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&process), rustix::process::Signal::TERM)
+        .unwrap();
+    let output = process.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(!stderr.contains("stdout"), "{stderr}");
+}
+
+#[test]
 #[cfg(unix)]
 fn a_word_to_stop_ends_the_session_and_the_program() {
     use rustix::process::Signal;
@@ -63,6 +108,7 @@ fn a_word_to_stop_ends_the_session_and_the_program() {
         let mut client = connect(port);
         exchange(&mut client, b"hello");
         forward.signal(signal);
+        assert_eq!(forward.event("exit")["exit_code"], 0);
         assert_eq!(forward.ended().code(), Some(0), "{signal:?}");
         let state = sandbox.state();
         assert_eq!(state["sessions"][0]["terminate_flag"], true, "the agent was told");

@@ -93,6 +93,63 @@ fn a_command_behind_a_preset_finds_its_port() {
 }
 
 #[test]
+fn a_presets_port_that_is_taken_can_be_another_one() {
+    let project = Project::new();
+    let taken = TcpListener::bind(("127.0.0.1", project.port)).unwrap();
+    let said = project.refuses(&["db"], 1);
+    assert!(said.contains("in use") && said.contains("PORT:db, or :db"), "{said}");
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    for words in [vec!["db", "--local-port", &free], vec![&format!("{free}:db")]] {
+        let output = project.output(&[&words[..], &["--", "echo", "{port}"]].concat());
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), free, "{words:?}");
+    }
+    let output = project.output(&[":db", "--", "echo", "{port}"]);
+    let port: u16 = String::from_utf8_lossy(&output.stdout).trim().parse().unwrap();
+    assert_ne!(port, project.port);
+    drop(taken);
+}
+
+#[test]
+fn a_port_that_is_asked_for_twice_is_said_to_be() {
+    let project = Project::new();
+    let forward = format!("{}:redis.internal:6379", project.port);
+    for words in [&["db", "db"][..], &["db", "-L", &forward]] {
+        let said = project.refuses(words, 2);
+        assert!(said.contains(&format!("local port {} is asked for twice", project.port)), "{said}");
+    }
+    assert_eq!(project.sandbox.state()["calls"], json!({}));
+}
+
+#[test]
+fn a_command_finds_the_ports_in_the_order_they_were_typed() {
+    let project = Project::new();
+    let forward = format!("{}:db.internal:5432", project.port);
+    for words in [&["redis", "-L", &forward][..], &[":redis", "db", "-L", ":redis"]] {
+        let output = project.output(&[words, &["--container", "app", "--", "echo", "{port2}"]].concat());
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), project.port.to_string(), "{words:?}");
+    }
+}
+
+#[test]
+fn a_list_of_nothing_says_why_on_stderr() {
+    let project = Project::new();
+    let file = project.directory.path().join("ecsx.yml");
+    let list = || {
+        let output = project.output(&["--list"]);
+        assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b""[..]));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    fs::write(&file, "cluster: demo\n").unwrap();
+    let said = list();
+    assert!(said.contains("ecsx.yml names no presets"), "{said}");
+    fs::remove_file(&file).unwrap();
+    let said = list();
+    assert!(said.contains("there is no ecsx.yml"), "{said}");
+    let said = project.refuses(&["db", "--cluster", "demo", "--service", "web"], 2);
+    assert!(said.contains("no preset \"db\"") && said.contains("there is no ecsx.yml"), "{said}");
+}
+
+#[test]
 fn what_a_file_says_does_not_drive_the_terminal() {
     let project = Project::new();
     let text = "presets:\n  x: {host: \"h\\e]0;PWN\\a\\e[2J\", port: 80, container: \"c\\e[2J\"}\n";
@@ -124,6 +181,7 @@ fn the_list_shows_each_and_asks_nothing_of_aws() {
 fn a_name_that_is_none_is_told_which_there_are() {
     let said = Project::new().refuses(&["bd"], 2);
     assert!(said.contains("no preset \"bd\"") && said.contains("db, redis, side, secret"), "{said}");
+    assert!(said.contains("did you mean db?"), "{said}");
 }
 
 #[test]

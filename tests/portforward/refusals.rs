@@ -44,6 +44,40 @@ fn a_malformed_forward_is_explained() {
 }
 
 #[test]
+fn an_address_of_another_machine_is_refused_as_one_that_is_none() {
+    let sandbox = Sandbox::start();
+    let said = ["192.0.2.1", "nowhere"].map(|address| {
+        let (code, stderr) = run(&sandbox, &[":80", "--address", address]);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains(&format!("\"{address}\" is no address of this machine")), "{stderr}");
+        stderr.replace(address, "ADDRESS")
+    });
+    assert_eq!(said[0], said[1]);
+    assert_eq!(sandbox.state()["calls"], json!({}));
+}
+
+#[test]
+fn what_fails_is_an_event_too_and_the_exit_code_is_the_last() {
+    let sandbox = Sandbox::start();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let taken = format!("{port}:db.internal:1");
+    for (words, code, message) in [
+        (&["-L", &taken][..], 1, "in use"),
+        (&["-L", &taken, "--", "echo"], 125, "in use"),
+        (&["-L", "1:db:x"], 2, "no remote port"),
+        (&["nope"], 2, "no preset"),
+    ] {
+        let mut forward = Forward::start(&sandbox, words);
+        let error = forward.event("error");
+        assert!(error["message"].as_str().unwrap().contains(message), "{error}");
+        assert!(!error["hints"].as_array().unwrap().is_empty(), "{error}");
+        assert_eq!(forward.event("exit")["exit_code"], code);
+        assert_eq!(forward.ended().code(), Some(code));
+    }
+}
+
+#[test]
 fn a_destination_that_refuses_is_named_and_others_go_on() {
     let sandbox = Sandbox::start();
     sandbox.name("db.internal:1", echo());

@@ -20,5 +20,5 @@ mod status;
 pub use listen::{ListenError, Listener};
 pub use mux::HARD as BACKLOG_BOUND;
 pub use serve::{Choice, Forward, Retarget, Setting};
-pub use spec::{Bind, Destination, FORMS, Spec, SpecError};
+pub use spec::{Bind, Destination, FORMS, Spec, SpecError, Wish};
 pub use status::{Report, Status, place};

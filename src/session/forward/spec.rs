@@ -12,6 +12,22 @@ pub struct Spec {
     pub local_port: u16,
     /// Where connections go.
     pub remote: Destination,
+    /// The host as written, where that is the container itself: `[::1]`, say.
+    loopback: Option<String>,
+}
+
+/// A forward, or the name of one: what a command line may hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// Spelled out.
+    Spec(Spec),
+    /// By its name.
+    Preset {
+        /// The name.
+        name: String,
+        /// Port to listen on, over the preset's own; 0 for a free one.
+        local_port: Option<u16>,
+    },
 }
 
 /// Addresses to listen on, all with the same port.
@@ -85,6 +101,15 @@ impl Bind {
         }
     }
 
+    /// Whether one port cannot be had on both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let same = |a: &IpAddr, b: &IpAddr| {
+            a == b || a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified())
+        };
+        let others = other.addresses().0;
+        self.addresses().0.iter().any(|a| others.iter().any(|b| same(a, b)))
+    }
+
     /// The addresses, and whether one that this machine lacks may be left out.
     pub(super) fn addresses(&self) -> (Vec<IpAddr>, bool) {
         match self {
@@ -96,6 +121,13 @@ impl Bind {
 }
 
 impl Spec {
+    /// From `local_port`, 0 for a free one, to `port` of `host`; without one, of the container itself.
+    pub fn new(bind: Option<Bind>, local_port: u16, host: Option<&str>, port: u16) -> Self {
+        let remote = Destination::new(host, port);
+        let loopback = host.filter(|_| remote.host.is_none()).map(str::to_owned);
+        Self { bind, local_port, remote, loopback }
+    }
+
     /// `[BIND:]LOCAL:HOST:PORT`, `LOCAL:PORT`, `BIND:LOCAL:PORT`, `:HOST:PORT`, `:PORT`.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
         let fail = |what: String| SpecError { text: text.to_owned(), what };
@@ -123,42 +155,46 @@ impl Spec {
             [remote] if !remote.is_empty() && is_port(remote) => Err(fail(format!(
                 "only one port (write {remote}:{remote} for the container's own, or :HOST:{remote})"
             ))),
-            [l, r] if is_port(l) => Ok(Self {
-                bind: None,
-                local_port: local(l)?,
-                remote: Destination::new(None, port("remote", r)?),
-            }),
+            [l, r] if is_port(l) => Ok(Self::new(None, local(l)?, None, port("remote", r)?)),
             [h, p] => Err(fail(format!("no local port (write :{h}:{p} for a free one)"))),
-            [l, h, r] if is_port(l) => Ok(Self {
-                bind: None,
-                local_port: local(l)?,
-                remote: Destination::new(Some(&host(h)?), port("remote", r)?),
-            }),
-            [b, l, r] if is_port(l) => Ok(Self {
-                bind: Some(bind(b)?),
-                local_port: local(l)?,
-                remote: Destination::new(None, port("remote", r)?),
-            }),
-            [b, l, h, r] => Ok(Self {
-                bind: Some(bind(b)?),
-                local_port: local(l)?,
-                remote: Destination::new(Some(&host(h)?), port("remote", r)?),
-            }),
+            [l, h, r] if is_port(l) => Ok(Self::new(None, local(l)?, Some(&host(h)?), port("remote", r)?)),
+            [b, l, r] if is_port(l) => Ok(Self::new(Some(bind(b)?), local(l)?, None, port("remote", r)?)),
+            [b, l, h, r] => Ok(Self::new(Some(bind(b)?), local(l)?, Some(&host(h)?), port("remote", r)?)),
             _ => Err(fail("not the right number of parts".into())),
         }
     }
 
-    /// kubectl's `LOCAL:REMOTE`, `:REMOTE`, `PORT` (the same on both sides), and all of
-    /// [`Self::parse`]. `None` for a word that begins like a name.
-    pub fn parse_word(text: &str) -> Option<Result<Self, SpecError>> {
-        if !text.contains(':') && !text.starts_with(|c: char| c.is_ascii_digit()) {
-            return None;
-        }
-        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-            return Some(Self::parse(&format!("{text}:{text}")));
-        }
-        Some(Self::parse(text))
+    /// Where connections go, in the words it was asked for with.
+    pub fn written(&self) -> Destination {
+        let host = self.remote.host.as_ref().or(self.loopback.as_ref()).cloned();
+        Destination { host, port: self.remote.port }
     }
+}
+
+impl Wish {
+    /// kubectl's `LOCAL:REMOTE`, `:REMOTE`, `PORT` (the same on both sides), all of
+    /// [`Spec::parse`], and `NAME`, `LOCAL:NAME`, `:NAME` of a preset.
+    pub fn parse(text: &str) -> Result<Self, SpecError> {
+        let is_port = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        match text.split_once(':') {
+            None if !text.starts_with(|c: char| c.is_ascii_digit()) => {
+                Ok(Self::Preset { name: text.to_owned(), local_port: None })
+            }
+            None if is_port(text) => Spec::parse(&format!("{text}:{text}")).map(Self::Spec),
+            Some((local, name)) if is_port(local) && is_name(name) => {
+                let local_port = if local.is_empty() { Ok(0) } else { local.parse() };
+                let fail =
+                    |_| SpecError { text: text.to_owned(), what: format!("\"{local}\" is no local port") };
+                Ok(Self::Preset { name: name.to_owned(), local_port: Some(local_port.map_err(fail)?) })
+            }
+            _ => Spec::parse(text).map(Self::Spec),
+        }
+    }
+}
+
+/// Whether this may name a preset, and nothing else behind a local port.
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && !text.contains(':')
 }
 
 /// Splits at colons outside of brackets, and takes the brackets off.
@@ -196,7 +232,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn spec(bind: Option<Bind>, local_port: u16, host: Option<&str>, port: u16) -> Spec {
-        Spec { bind, local_port, remote: Destination { host: host.map(str::to_owned), port } }
+        Spec::new(bind, local_port, host, port)
     }
 
     fn at(address: &str) -> Option<Bind> {
@@ -217,19 +253,59 @@ mod tests {
             ("localhost:15432:db:5432", spec(Some(Bind::Loopback), 15432, Some("db"), 5432)),
             ("[::1]:15432:[fd00::1]:5432", spec(at("::1"), 15432, Some("fd00::1"), 5432)),
             ("15432:[fd00::1]:5432", spec(None, 15432, Some("fd00::1"), 5432)),
-            ("8080:localhost:80", spec(None, 8080, None, 80)),
-            ("8080:127.0.0.1:80", spec(None, 8080, None, 80)),
+            ("8080:localhost:80", spec(None, 8080, Some("localhost"), 80)),
+            ("8080:127.0.0.1:80", spec(None, 8080, Some("127.0.0.1"), 80)),
         ] {
             assert_eq!(Spec::parse(text), Ok(expected.clone()), "{text}");
-            assert_eq!(Spec::parse_word(text), Some(Ok(expected)), "{text}");
+            assert_eq!(Wish::parse(text), Ok(Wish::Spec(expected)), "{text}");
         }
-        assert_eq!(Spec::parse_word("5432"), Some(Ok(spec(None, 5432, None, 5432))));
+        assert_eq!(Wish::parse("5432"), Ok(Wish::Spec(spec(None, 5432, None, 5432))));
     }
 
     #[test]
     fn a_word_that_is_no_port_is_a_name() {
-        for name in ["db", "redis-main", "_x", ""] {
-            assert_eq!(Spec::parse_word(name), None, "{name}");
+        for (text, name, local_port) in [
+            ("db", "db", None),
+            ("redis-main", "redis-main", None),
+            ("_x", "_x", None),
+            ("", "", None),
+            ("25432:db", "db", Some(25432)),
+            (":db", "db", Some(0)),
+        ] {
+            let name = name.to_owned();
+            assert_eq!(Wish::parse(text), Ok(Wish::Preset { name, local_port }), "{text}");
+        }
+        let error = Wish::parse("70000:db").unwrap_err().to_string();
+        assert_eq!(error, "\"70000\" is no local port in the forward \"70000:db\"");
+    }
+
+    #[test]
+    fn the_container_itself_is_called_what_it_was_called() {
+        for (text, expected) in [
+            ("15432:[::1]:5432", "[::1]:5432"),
+            ("15432:127.0.0.1:5432", "127.0.0.1:5432"),
+            ("15432:5432", "localhost:5432"),
+            ("15432:db:5432", "db:5432"),
+        ] {
+            let spec = Spec::parse(text).unwrap();
+            assert_eq!(spec.written().to_string(), expected);
+            assert_eq!(spec.remote.host.is_some(), text.contains("db"));
+        }
+    }
+
+    #[test]
+    fn addresses_overlap_where_one_port_cannot_be_had_twice() {
+        let bind = |text| Bind::parse(text).unwrap();
+        for (one, other, expected) in [
+            ("localhost", "127.0.0.1", true),
+            ("localhost", "*", true),
+            ("0.0.0.0", "127.0.0.1", true),
+            ("127.0.0.1", "127.0.0.2", false),
+            ("127.0.0.1", "::1", false),
+            ("::", "127.0.0.1", false),
+        ] {
+            assert_eq!(bind(one).overlaps(&bind(other)), expected, "{one} {other}");
+            assert_eq!(bind(other).overlaps(&bind(one)), expected, "{other} {one}");
         }
     }
 
@@ -263,7 +339,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_breaks_the_parser(text in ".{0,40}") {
-            let _ = Spec::parse_word(&text);
+            let _ = Wish::parse(&text);
         }
 
         #[test]
