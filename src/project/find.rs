@@ -17,6 +17,8 @@ const PRESETS: [&str; 2] = ["ecsx.yml", "ecsx.yaml"];
 pub(crate) struct Found {
     pub(crate) config: Option<PathBuf>,
     pub(crate) presets: Option<PathBuf>,
+    /// The configuration was asked for: `config` of an `ecsx.yml` does not count.
+    pub(crate) asked_for: bool,
 }
 
 /// Finds the files: those named, else those of the nearest directory that has any.
@@ -29,15 +31,22 @@ pub(crate) fn find(named: Option<&Path>, environment: &Environment) -> Result<Fo
     let Some(named) = named else {
         return Ok(nearest(environment));
     };
-    let config = named_config(&environment.current_dir.join(&named))?;
+    let config = named_config(&environment.current_dir, &named)?;
     let folder = config.parent().unwrap_or(&config);
     let presets = in_folder(folder, &PRESETS).or_else(|| nearest(environment).presets);
-    Ok(Found { config: Some(config), presets })
+    Ok(Found { config: Some(config), presets, asked_for: true })
 }
 
-/// The configuration that a path means, be it there or not.
-pub(crate) fn named_config(named: &Path) -> Result<PathBuf, Error> {
-    let config = clean(named);
+/// The configuration that a path means, seen from `base`, be it there or not. Of a directory it
+/// is the one with one of ecspresso's names.
+pub(crate) fn named_config(base: &Path, named: &Path) -> Result<PathBuf, Error> {
+    let config = clean(&base.join(named));
+    if config.is_dir() {
+        return in_folder(&config, &NAMES).ok_or_else(|| {
+            let message = format!("there is no {} in {}", NAMES.join(", "), named.display());
+            Error::new(ErrorKind::NotFound, message)
+        });
+    }
     let folder = config.parent().unwrap_or(&config).to_path_buf();
     // ecspresso takes its default name for any of its names, so that this finds the .jsonnet.
     let config = match config.file_name().is_some_and(|name| name == NAMES[0]) && !config.exists() {
@@ -46,7 +55,7 @@ pub(crate) fn named_config(named: &Path) -> Result<PathBuf, Error> {
     };
     let extension = config.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     if !matches!(extension, "yml" | "yaml" | "json" | "jsonnet") {
-        let name = named.file_name().unwrap_or_default().display();
+        let name = named.display();
         let message = format!("{name} is no configuration: that ends with .yml, .yaml, .json or .jsonnet");
         return Err(Error::new(ErrorKind::NotFound, message));
     }
@@ -60,6 +69,7 @@ fn nearest(environment: &Environment) -> Found {
         let found = Found {
             config: in_folder(folder, &NAMES).or_else(|| old_habit(folder)),
             presets: in_folder(folder, &PRESETS),
+            asked_for: false,
         };
         let last = folder.join(".git").exists() || environment.home.as_deref() == Some(folder);
         if found != Found::default() || last {

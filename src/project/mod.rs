@@ -122,11 +122,10 @@ pub fn load(options: &Options, environment: &Environment) -> Result<Project, Err
     let mut found = find::find(options.config.as_deref(), &environment)?;
     let own =
         found.presets.as_deref().map(|path| Source::read(path, &environment.current_dir)).transpose()?;
-    if let (Some(own), Some(path), None) = (&own, &found.presets, &found.config)
-        && let Some(named) = reader.config_of_presets(own)?
+    if let (Some(own), Some(path), false) = (&own, &found.presets, found.asked_for)
+        && let Some(named) = reader.config_of_presets(own, path)?
     {
-        let folder = path.parent().unwrap_or(path);
-        found.config = Some(find::named_config(&folder.join(named))?);
+        found.config = Some(named);
     }
     let config = match &found.config {
         Some(config) => reader.config(config, given(options))?,

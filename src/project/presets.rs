@@ -48,12 +48,11 @@ pub(crate) struct File {
     pub(crate) presets: Vec<Preset>,
 }
 
-/// The ecspresso configuration that the file names.
-pub(crate) fn config(document: &Document<'_>) -> Result<Option<String>, Error> {
-    match root(document)? {
-        Some(entries) => document.optional(&entries, "config"),
-        None => Ok(None),
-    }
+/// The ecspresso configuration that the file names, and where.
+pub(crate) fn config(document: &Document<'_>) -> Result<Option<(String, Id)>, Error> {
+    let Some(entries) = root(document)? else { return Ok(None) };
+    let named = document.optional(&entries, "config")?;
+    Ok(named.zip(entries.get("config").map(|entry| entry.value)))
 }
 
 /// Decodes the file. Unlike ecspresso's, a key that is not known is an error.

@@ -1,6 +1,6 @@
 //! Reads the files of one project, one after the other, with what they have in common.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::definition::{self, Definition};
@@ -11,7 +11,7 @@ use super::jsonnet::{External, Jsonnet};
 use super::lookup::{self, Lookups};
 use super::template::{self, Unknowns};
 use super::variables::Variables;
-use super::{presets, yaml};
+use super::{find, presets, yaml};
 
 /// Variables, external variables, and the functions of the plugins met so far.
 pub(crate) struct Reader<'e> {
@@ -56,9 +56,20 @@ impl<'e> Reader<'e> {
         ecspresso::decode(&document, folder, given)
     }
 
-    /// The ecspresso configuration that an `ecsx.yml` names.
-    pub(crate) fn config_of_presets(&self, source: &Source) -> Result<Option<String>, Error> {
-        presets::config(&yaml::parse(&self.leniently(source)?)?)
+    /// The ecspresso configuration that the `ecsx.yml` at `path` names. It has to be there.
+    pub(crate) fn config_of_presets(&self, source: &Source, path: &Path) -> Result<Option<PathBuf>, Error> {
+        let text = self.leniently(source)?;
+        let document = yaml::parse(&text)?;
+        let Some((named, at)) = presets::config(&document)? else { return Ok(None) };
+        let config = find::named_config(path.parent().unwrap_or(self.current), Path::new(&named));
+        match config {
+            Ok(config) if config.is_file() => Ok(Some(config)),
+            Ok(_) => {
+                let message = "there is no such file for config";
+                Err(Error::at(ErrorKind::NotFound, document.place(at), message))
+            }
+            Err(error) => Err(Error::at(error.kind(), document.place(at), error.to_string())),
+        }
     }
 
     /// Reads an `ecsx.yml`, with the plugins of the configuration and its own. What it cannot

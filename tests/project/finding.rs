@@ -105,3 +105,12 @@ fn flags_are_over_the_project_and_aws_region_is_under_it() {
     assert_eq!((project.region.as_deref(), project.service.as_deref()), (Some("flag"), Some("other")));
     assert_eq!(Scene::yaml("cluster: c\n").set("AWS_REGION", "env").load().region.as_deref(), Some("env"));
 }
+
+#[test]
+fn a_folder_means_the_configuration_in_it() {
+    let mut scene = Scene::new(&[("d/ecspresso.jsonnet", "{}"), ("empty/x", "")]).in_folder("d/sub");
+    scene.options.config = Some("..".into());
+    assert_eq!(taken(&scene), "d/ecspresso.jsonnet");
+    scene.options.config = Some("../../empty".into());
+    assert!(scene.refused().to_string().contains("in ../../empty"), "what was typed");
+}

@@ -144,3 +144,37 @@ fn the_schema_knows_every_key() {
     assert_eq!(known("xxxxxxxxx: 1"), keys(&schema));
     assert_eq!(known("presets: {p: {xxxxxxxxx: 1}}"), keys(&schema["definitions"]["preset"]));
 }
+
+#[test]
+fn the_configuration_that_it_names_is_taken_rather_than_the_one_beside_it() {
+    let files = [
+        ("ecspresso.yml", "service: web"),
+        ("a/other.yml", "service: worker"),
+        ("ecsx.yml", "config: a/other.yml"),
+    ];
+    let mut scene = Scene::new(&files);
+    let project = scene.load();
+    assert_eq!(project.service.as_deref(), Some("worker"));
+    assert_eq!(project.config.unwrap(), scene.path("a/other.yml"));
+    scene.options.config = Some("ecspresso.yml".into());
+    assert_eq!(scene.load().service.as_deref(), Some("web"), "--config is over it");
+}
+
+#[test]
+fn a_configuration_that_it_names_and_that_is_not_there_is_an_error_at_its_line() {
+    for beside in [&[("ecspresso.yml", "service: web")][..], &[]] {
+        for named in ["nope/other.yml", "nope"] {
+            let text = format!("cluster: c\nconfig: {named}\n");
+            let scene = Scene::new(&[&[("ecsx.yml", text.as_str())][..], beside].concat());
+            let error = scene.refused();
+            let place = error.places().next().expect("it has a place");
+            assert_eq!((place.file.to_str(), place.line), (Some("ecsx.yml"), 2), "{error}");
+        }
+    }
+}
+
+#[test]
+fn ecsx_yaml_is_accepted_as_ecsx_yml_is() {
+    let scene = Scene::new(&[("ecspresso.yml", "service: web"), ("ecsx.yaml", "container: app")]);
+    assert_eq!(scene.load().container.as_deref(), Some("app"));
+}
