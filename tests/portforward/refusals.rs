@@ -27,6 +27,15 @@ fn a_port_in_use_is_told_before_aws_is_asked_for_anything() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn another_forward_that_has_the_port_is_named_in_full() {
+    let sandbox = Sandbox::start();
+    let (_other, port) = Forward::up(&sandbox, &["-L", ":80"]);
+    let (_, stderr) = run(&sandbox, &["-L", &format!("{port}:81")]);
+    assert!(stderr.contains("in use by ecsx-portforward (process "), "{stderr}");
+}
+
+#[test]
 fn a_malformed_forward_is_explained() {
     let sandbox = Sandbox::start();
     for words in ["15432:db:x", "db:5432", "1:2:3:4:5", "15432:[::1:5432", "0x10:80"] {

@@ -40,7 +40,11 @@ pub(super) fn of_listener(address: SocketAddr) -> Option<String> {
             .any(|file| std::fs::read_link(file.path()).is_ok_and(|to| to.as_os_str() == link.as_str()))
         {
             let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            return Some(format!("{} (process {pid})", name.trim()));
+            // Cut at 15 bytes; the file's name is whole, but an interpreter's where a script runs.
+            let file = std::fs::read_link(process.path().join("exe")).unwrap_or_default();
+            let whole =
+                file.file_name().and_then(|file| file.to_str()).filter(|file| file.starts_with(name.trim()));
+            return Some(format!("{} (process {pid})", whole.unwrap_or(name.trim())));
         }
     }
     None
