@@ -183,6 +183,7 @@ impl Voice {
                 error.hints().iter().for_each(|hint| self.ui.status(&format!("hint: {hint}")));
             }
             Status::OldAgent(_)
+            | Status::Silent { .. }
             | Status::Refused { .. }
             | Status::Stalled { .. }
             | Status::Unanswered { .. }
@@ -255,10 +256,15 @@ fn event(status: &Status, remote: &Destination, addresses: &[SocketAddr]) -> Val
             put("connections", json!(connections));
         }
         Status::Retrying(error) => put("reason", json!(error.to_string())),
+        Status::Silent { after, connections } => {
+            put("after_seconds", json!(after.as_secs_f64()));
+            put("connections", json!(connections));
+        }
         Status::Resumed { after } => put("after_seconds", json!(after.as_secs_f64())),
-        Status::Ended { why, reset } => {
+        Status::Ended { why, reset, kept } => {
             put("reason", json!(why.to_string()));
             put("connections", json!(reset));
+            put("kept", json!(kept));
         }
         Status::Refused { task, peer, .. } => {
             put("task", json!(task));

@@ -46,6 +46,8 @@ pub enum Event {
     Writable,
     /// A flag, and all that was sent before it, is acknowledged.
     FlagTaken,
+    /// The agent gave a sign of life, asked for by [`Session::tell_when_heard`].
+    Heard,
     /// The WebSocket is gone, why; resuming goes on in [`Session::next`].
     Lost(String),
     /// An attempt to resume failed; more follow.
@@ -80,6 +82,10 @@ pub struct Session<C> {
     holding: bool,
     exhausted: bool,
     flagged: bool,
+    /// Since when a sign of life is asked for.
+    asked: Option<Instant>,
+    /// Since when an agent that lives would be heard: the socket is there, and is read.
+    audible: Option<Instant>,
     key: Option<KeyAnswer>,
     lost: Option<Instant>,
     /// When the socket of the moment, or the last one, was opened.
@@ -117,6 +123,8 @@ impl<C: Cloud> Session<C> {
             holding: false,
             exhausted: true,
             flagged: false,
+            asked: None,
+            audible: None,
             key: None,
             lost: None,
             joined: None,
@@ -155,6 +163,19 @@ impl<C: Cloud> Session<C> {
     /// When the agent last gave a sign of life.
     pub fn agent_heard(&self) -> Option<Instant> {
         self.channel.agent_heard()
+    }
+
+    /// Since when the agent has said nothing though it was sent something. `None` while it owes
+    /// nothing, and while it could not be heard anyway: without a socket, or held. A pause that the
+    /// gateway asks for is no excuse: the oldest message goes out all the same, every second.
+    pub fn silent_since(&self) -> Option<Instant> {
+        let since = self.channel.unacknowledged_since()?.max(self.audible?);
+        Some(self.channel.agent_heard().map_or(since, |heard| heard.max(since)))
+    }
+
+    /// Asks for [`Event::Heard`] at the agent's next sign of life.
+    pub fn tell_when_heard(&mut self) {
+        self.asked = Some(Instant::now());
     }
 
     /// Sends at most [`Self::capacity`] bytes. They go out in the next [`Self::next`].
@@ -205,6 +226,10 @@ impl<C: Cloud> Session<C> {
             if self.flagged && self.channel.is_drained() {
                 self.flagged = false;
                 return Poll::Ready(Event::FlagTaken);
+            }
+            if self.asked.is_some() && self.channel.agent_heard() > self.asked {
+                self.asked = None;
+                return Poll::Ready(Event::Heard);
             }
             if !moved {
                 return Poll::Pending;
@@ -375,6 +400,8 @@ impl<C: Cloud> Session<C> {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
         let now = Instant::now();
         let mut moved = false;
+        let audible = matches!(self.contact, Contact::Up(_)) && !self.holding;
+        self.audible = audible.then(|| self.audible.unwrap_or(now));
         if self.deadline.is_some_and(|at| at <= now) {
             self.deadline = None;
             self.channel.handle_input(now, Input::Timeout);
@@ -385,7 +412,7 @@ impl<C: Cloud> Session<C> {
             let silent = self.channel.unacknowledged_since();
             let heard = [self.channel.agent_heard(), self.joined].into_iter().flatten().max();
             if !self.holding && liveness::is_mute(now, silent, heard) {
-                self.end(SessionError::Mute { minutes: liveness::MUTE.as_secs() / 60 });
+                self.end(SessionError::Mute { seconds: liveness::MUTE.as_secs() });
                 return true;
             }
             match link.check((now, SystemTime::now()), silent, self.holding) {

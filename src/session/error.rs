@@ -73,10 +73,10 @@ pub enum SessionError {
         seconds: u64,
     },
     /// The agent stopped answering.
-    #[error("the agent has acknowledged nothing for {minutes} minutes")]
+    #[error("the agent has acknowledged nothing for {seconds} s")]
     Mute {
         /// How long it was waited for.
-        minutes: u64,
+        seconds: u64,
     },
     /// The destination moved: the agent looks its name up once per session.
     #[error(

@@ -323,7 +323,8 @@ impl<'a, C: Cloud> Run<'a, C> {
             | Event::ConnectFailed
             | Event::Publication(_)
             | Event::Writable
-            | Event::FlagTaken => {}
+            | Event::FlagTaken
+            | Event::Heard => {}
         }
         Ok(None)
     }

@@ -20,6 +20,7 @@ use crate::ssm::channel::Flag;
 use super::connection::{Backlog, Connection, Local};
 use super::line::{Line, stopped};
 use super::serve::{End, Place, Trouble};
+use super::silence::{Silence, Stake};
 use super::status::Status;
 use crate::session::fate::{Signs, Watch};
 
@@ -56,6 +57,7 @@ pub(super) async fn relay<C: Cloud>(
     let mut tick = interval(SETTLED);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut trouble = Trouble::default();
+    let mut silence = Silence::default();
     let mut stop = line.stop();
     loop {
         basic.pump(session);
@@ -87,7 +89,12 @@ pub(super) async fn relay<C: Cloud>(
                     None
                 }
                 Event::Ended(why) => Some(why),
-                Event::Ready(_) | Event::ExitCode(_) | Event::Publication(true) | Event::Writable | Event::FlagTaken => None,
+                Event::Ready(_)
+                | Event::ExitCode(_)
+                | Event::Publication(true)
+                | Event::Writable
+                | Event::FlagTaken
+                | Event::Heard => None,
             },
             Some(local) = inbox.recv() => {
                 basic.take(local, session);
@@ -113,7 +120,8 @@ pub(super) async fn relay<C: Cloud>(
                 if let Some(peer) = basic.give_up(Instant::now(), patience, session.is_drained()) {
                     line.report(Status::Unanswered { peer, after: patience });
                 }
-                None
+                let stake = if basic.outgoing.is_empty() { Stake::Something } else { Stake::Unread };
+                silence.watch(session, stake, usize::from(taken), line)
             }
             () = stopped(&mut stop) => return End::Stopped,
         };

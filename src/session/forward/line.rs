@@ -77,6 +77,18 @@ impl Line {
         }
     }
 
+    /// Takes back connections that a session could do nothing for: they are the first to have
+    /// another one, in their order.
+    pub(super) fn take_back(&mut self, connections: impl DoubleEndedIterator<Item = Accepted>) {
+        let at = Instant::now();
+        connections.rev().for_each(|accepted| self.waiting.push_front(Accepted { at, ..accepted }));
+    }
+
+    /// Connections that wait for a session.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether somebody waits for a session.
     pub(super) fn is_wanted(&self) -> bool {
         !(self.waiting.is_empty() && self.accepted.is_empty())

@@ -14,6 +14,7 @@ mod line;
 mod listen;
 mod mux;
 mod serve;
+mod silence;
 mod spec;
 mod status;
 

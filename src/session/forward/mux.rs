@@ -1,6 +1,10 @@
 //! Many local connections over one session: each is an smux stream.
+//!
+//! A task may have gone while nobody used it, and a byte sent twice is worse than one that waits.
+//! So after a pause of the agent's only the SYN of a connection goes out, and nothing is read from
+//! its client until the agent has given a sign of life: if none comes, the next session has it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +20,7 @@ use crate::ssm::smux::{self, StreamId};
 use super::connection::{Backlog, CHUNK, Connection, Local};
 use super::line::{Accepted, Line, stopped};
 use super::serve::{End, Place, Trouble};
+use super::silence::{Silence, Stake};
 use super::status::Status;
 use crate::session::fate::{Signs, Watch};
 
@@ -26,6 +31,10 @@ const PIECE: usize = 2 * PAYLOAD_SIZE;
 const LEFT: usize = 1024;
 /// Local input taken before the session is heard again.
 const BATCH: usize = 32;
+/// How long ago the agent may have been heard to count as there.
+const FRESH: Duration = Duration::from_secs(3);
+/// How long a SYN may be on its way before one looks after the task, but for a tick.
+const DOUBT: Duration = Duration::from_millis(1500);
 /// Backlog of a client that has the session for itself, from which on its server waits.
 const SOFT: usize = 4 << 20;
 /// Backlog of all clients from which on everything waits. smux version 1 has no window per
@@ -45,6 +54,8 @@ pub(super) async fn relay<C: Cloud>(
     let mut mux = Mux {
         client: smux::Client::new(Instant::now(), keep_alive),
         connections: HashMap::new(),
+        unproven: VecDeque::new(),
+        used: false,
         owing: Vec::new(),
         failures: 0,
         left: HashSet::new(),
@@ -58,24 +69,34 @@ pub(super) async fn relay<C: Cloud>(
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut trouble = Trouble::default();
+    let mut silence = Silence::default();
     let mut stop = line.stop();
     loop {
+        mux.prove(session.agent_heard());
         mux.pump(session);
         mux.weigh(session, line);
         let lost = session.lost_since().is_some();
         tokio::select! {
             event = session.next() => match event {
-                Event::Data(_, bytes) => mux.receive(bytes, place, line),
+                Event::Data(_, bytes) => {
+                    mux.prove(session.agent_heard());
+                    mux.receive(bytes, place, line);
+                }
                 Event::ConnectFailed => mux.failures += 1,
                 Event::Publication(false) => watch.paused(session.agent_heard()),
-                Event::Lost(why) => line.report(Status::Lost { why, connections: mux.connections.len() }),
+                Event::Lost(why) => line.report(Status::Lost { why, connections: mux.connections() }),
                 Event::Retrying(error) => trouble.report(error, line),
                 Event::Resumed(after) => {
                     trouble = Trouble::default();
                     line.report(Status::Resumed { after });
                 }
                 Event::Ended(why) => mux.over = Some(why),
-                Event::Ready(_) | Event::ExitCode(_) | Event::Publication(true) | Event::Writable | Event::FlagTaken => {}
+                Event::Ready(_)
+                | Event::ExitCode(_)
+                | Event::Publication(true)
+                | Event::Writable
+                | Event::FlagTaken
+                | Event::Heard => {}
             },
             Some(local) = inbox.recv() => {
                 mux.take(local);
@@ -84,30 +105,47 @@ pub(super) async fn relay<C: Cloud>(
                     mux.take(local);
                 }
             }
-            accepted = line.next(!lost) => mux.open(accepted),
+            accepted = line.next(!lost) => mux.open(accepted, session),
             reason = watch.gone() => {
                 mux.over = Some(SessionError::TaskGone { task: place.target.task_id.clone(), reason });
             }
             () = mux.backlog.fell(), if mux.holding => {}
             _ = tick.tick() => {
-                watch.tick(Instant::now(), &Signs {
+                let now = Instant::now();
+                watch.tick(now, &Signs {
                     silent_since: session.unacknowledged_since().filter(|_| !lost && !mux.holding),
                     heard: session.agent_heard(),
-                    waiting: !lost && !mux.connections.is_empty(),
-                    doubt: lost && trouble.is_not_the_network(),
+                    waiting: !lost && mux.connections() > 0,
+                    doubt: match lost {
+                        true => trouble.is_not_the_network(),
+                        false => mux.unproven.front().is_some_and(|first| now >= first.since + DOUBT),
+                    },
                 });
+                mux.over = silence.watch(session, mux.stake(), mux.connections(), line);
             }
             () = stopped(&mut stop) => return End::Stopped,
         }
         if let Some(why) = mux.over.take() {
+            line.take_back(mux.unproven.drain(..).map(|unproven| unproven.accepted));
             return End::Over { why, reset: mux.reset() };
         }
     }
 }
 
+/// A connection whose SYN is all that was sent of it.
+struct Unproven {
+    id: StreamId,
+    accepted: Accepted,
+    since: Instant,
+}
+
 struct Mux {
     client: smux::Client,
     connections: HashMap<StreamId, Connection>,
+    /// Oldest first; nothing is read from them.
+    unproven: VecDeque<Unproven>,
+    /// Whether bytes of a client may not have arrived yet.
+    used: bool,
     /// Streams whose connection gets a credit back once its data is out.
     owing: Vec<StreamId>,
     /// Flags that said a destination could not be reached, and no FIN yet that says which.
@@ -125,14 +163,33 @@ struct Mux {
 }
 
 impl Mux {
-    fn open(&mut self, accepted: Accepted) {
-        let Accepted { stream, peer, .. } = accepted;
+    fn open<C: Cloud>(&mut self, accepted: Accepted, session: &mut Session<C>) {
         let Some(id) = self.client.open() else {
             self.over = Some(SessionError::Broken("all its stream numbers are used".into()));
             return;
         };
+        let since = Instant::now();
+        if session.agent_heard().is_some_and(|heard| since.saturating_duration_since(heard) < FRESH) {
+            return self.start(id, accepted);
+        }
+        self.unproven.push_back(Unproven { id, accepted, since });
+        session.tell_when_heard();
+    }
+
+    /// The agent was `heard` then: whoever came before may send.
+    fn prove(&mut self, heard: Option<Instant>) {
+        while let Some(unproven) = self.unproven.pop_front_if(|unproven| heard > Some(unproven.since)) {
+            self.start(unproven.id, unproven.accepted);
+        }
+    }
+
+    fn start(&mut self, id: StreamId, Accepted { stream, peer, .. }: Accepted) {
         let connection = Connection::start(id, stream, peer, self.up.clone(), self.backlog.clone());
         self.connections.insert(id, connection);
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.len() + self.unproven.len()
     }
 
     /// Local connection → stream.
@@ -140,6 +197,7 @@ impl Mux {
         match local {
             Local::Data(id, bytes) if self.connections.contains_key(&id) => {
                 self.client.write(id, bytes);
+                self.used = true;
                 self.owing.push(id);
             }
             // A FIN would close both directions and lose the answer: the stream stays open
@@ -204,6 +262,7 @@ impl Mux {
                 None => break,
             }
         }
+        self.used &= self.client.wants_transmit() || !session.is_drained();
         let (client, connections) = (&self.client, &self.connections);
         self.owing.retain(|id| {
             let waits = client.queued(*id) >= CHUNK;
@@ -229,6 +288,15 @@ impl Mux {
         }
         if total < SOFT {
             self.stalled = false;
+        }
+    }
+
+    /// What would be lost with the session.
+    fn stake(&self) -> Stake {
+        match self.used || !self.connections.is_empty() {
+            false => Stake::Nothing,
+            true if self.owing.is_empty() => Stake::Something,
+            true => Stake::Unread,
         }
     }
 

@@ -148,8 +148,10 @@ impl Forward {
                 End::Over { why, reset } => (why, reset),
             };
             if !matches!(why, SessionError::Closed(_) | SessionError::Over) {
-                // The service does not know yet, and ECS counts the sessions of a container.
-                session.leave(flag).await;
+                // The service does not know yet, and ECS counts the sessions of a container. An
+                // agent that does not answer would not take the flag either.
+                let deaf = matches!(why, SessionError::TaskGone { .. } | SessionError::Mute { .. });
+                session.leave(flag && !deaf).await;
             }
             // The agent looks names up, and sees what it may not do, once the session is up.
             if std::mem::take(&mut first) && began.elapsed() < BRIEF && why.is_the_agents() {
@@ -165,7 +167,7 @@ impl Forward {
                 brief = Backoff::default();
             }
             let wanted = reset > 0 || line.is_wanted();
-            line.report(Status::Ended { why: Arc::new(why), reset });
+            line.report(Status::Ended { why: Arc::new(why), reset, kept: line.waiting() });
             if !wanted {
                 tokio::select! {
                     () = line.wanted() => {}

@@ -36,6 +36,13 @@ pub enum Status {
     },
     /// An attempt to bring it back failed; more follow.
     Retrying(Arc<SessionError>),
+    /// The agent says nothing though the connection to the service is there.
+    Silent {
+        /// For how long.
+        after: Duration,
+        /// Local connections that wait for it.
+        connections: usize,
+    },
     /// It is back, and the session went on.
     Resumed {
         /// How long it was away.
@@ -47,6 +54,8 @@ pub enum Status {
         why: Arc<SessionError>,
         /// Local connections that were reset with it.
         reset: usize,
+        /// Local connections that nothing was sent for, and that another session serves.
+        kept: usize,
     },
     /// Sessions go to another task from now on.
     Retargeted(Target),
@@ -89,6 +98,7 @@ impl Status {
             Self::OldAgent(_) => "old_agent",
             Self::Lost { .. } => "reconnecting",
             Self::Retrying(_) => "retrying",
+            Self::Silent { .. } => "silent",
             Self::Resumed { .. } => "resumed",
             Self::Ended { .. } => "ended",
             Self::Retargeted(_) => "retargeted",
@@ -125,9 +135,20 @@ impl fmt::Display for Status {
                 )
             }
             Self::Retrying(error) => write!(f, "still reconnecting: {error}"),
+            Self::Silent { after, connections } => write!(
+                f,
+                "the agent has acknowledged nothing for {} s; {} held",
+                after.as_secs(),
+                count(*connections)
+            ),
             Self::Resumed { after } => write!(f, "resumed after {:.1} s", after.as_secs_f64()),
-            Self::Ended { why, reset: 0 } => write!(f, "{why}; the next connection opens another session"),
-            Self::Ended { why, reset } => {
+            Self::Ended { why, reset: 0, kept: 0 } => {
+                write!(f, "{why}; the next connection opens another session")
+            }
+            Self::Ended { why, reset: 0, kept } => {
+                write!(f, "{why}; opening another session for {}", count(*kept))
+            }
+            Self::Ended { why, reset, .. } => {
                 write!(f, "{why}; {} reset, opening another session", count(*reset))
             }
             Self::Retargeted(target) => write!(f, "now through {}", place(target)),
