@@ -5,7 +5,8 @@ use std::io::IsTerminal;
 
 use clap::Parser;
 use clap::builder::NonEmptyStringValueParser;
-use ecsx::exec::{Command, Mode};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use ecsx::exec::{Command, Mode, quote};
 use ecsx::resolve::Options;
 
 const EXAMPLES: &str = "\
@@ -31,8 +32,8 @@ Keys on a terminal, after Enter: `~.` leaves, `~?` helps.";
 #[derive(Debug, Parser)]
 #[command(name = "ecsx-exec", version, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Script for the container's sh
-    #[arg(short = 'c', value_name = "SCRIPT", conflicts_with_all = ["command", "words"])]
+    /// Script for the container's sh; words after -- are its $1, $2 …
+    #[arg(short = 'c', value_name = "SCRIPT", conflicts_with = "command")]
     script: Option<OsString>,
 
     /// Command line, split into words as ECS does it: no shell, quotes as in one
@@ -82,7 +83,13 @@ impl Args {
     pub(crate) fn what(&self) -> Command {
         let bytes = |word: &OsString| word.clone().into_encoded_bytes();
         match (&self.script, &self.command) {
-            (Some(script), _) => Command::Argv(vec![b"sh".to_vec(), b"-c".to_vec(), bytes(script)]),
+            (Some(script), _) => {
+                let mut argv = vec![b"sh".to_vec(), b"-c".to_vec(), bytes(script)];
+                // The word before $1 is $0.
+                argv.extend((!self.words.is_empty()).then(|| b"sh".to_vec()));
+                argv.extend(self.words.iter().map(bytes));
+                Command::Argv(argv)
+            }
             (None, Some(line)) => Command::Line(line.clone()),
             (None, None) if self.words.is_empty() => Command::Shell,
             (None, None) => Command::Argv(self.words.iter().map(bytes).collect()),
@@ -101,6 +108,46 @@ impl Args {
     }
 }
 
+/// The error with what a person may have meant whose fingers know docker or ssh: `words` is the
+/// whole command line.
+pub(crate) fn explain(mut error: clap::Error, words: &[OsString]) -> clap::Error {
+    let word = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) if error.kind() == ErrorKind::UnknownArgument => word.clone(),
+        _ => return error,
+    };
+    let hint = if word == "--user" || word == "-u" {
+        "ECS runs every command as root; `su` in the container changes that".to_owned()
+    } else if word.starts_with('-') {
+        // It is an option of ours that was meant, or clap's other tip helps.
+        error.remove(ContextKind::Suggested);
+        return error;
+    } else {
+        let is_it = |&at: &usize| words[at] == *word && Args::try_parse_from(&words[..at]).is_ok();
+        let at = (1..words.len()).find(is_it).unwrap_or(words.len());
+        let (before, after) = words.split_at(at);
+        if after.is_empty() || after.contains(&OsString::from("--")) {
+            "the container is named by --container, the task by --task, the service by --service".to_owned()
+        } else {
+            let before = before.iter().skip(1);
+            let all = before.map(typed).chain(["--".to_owned()]).chain(after.iter().map(typed));
+            format!("ecsx exec {}", all.collect::<Vec<_>>().join(" "))
+        }
+    };
+    clap::Error::raw(
+        ErrorKind::UnknownArgument,
+        format!("unexpected argument '{word}' found\nhint: {hint}\n"),
+    )
+}
+
+/// A word as a shell takes it.
+fn typed(word: &OsString) -> String {
+    let word = word.to_string_lossy();
+    if !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c)) {
+        return word.into_owned();
+    }
+    String::from_utf8_lossy(&quote(word.as_bytes())).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,18 +162,30 @@ mod tests {
         assert_eq!(what(&[]), Command::Shell);
         assert_eq!(what(&["--", "ls", "-l", "--", "$HOME"]), argv(&["ls", "-l", "--", "$HOME"]));
         assert_eq!(what(&["-it", "-c", "a | b"]), argv(&["sh", "-c", "a | b"]));
+        assert_eq!(what(&["-c", "echo $1", "--", "x y"]), argv(&["sh", "-c", "echo $1", "sh", "x y"]));
         assert_eq!(what(&["--command", "sh -c 'x y'"]), Command::Line("sh -c 'x y'".into()));
     }
 
     #[test]
     fn two_commands_are_refused_and_none() {
-        for words in [
-            &["-c", "x", "--", "y"][..],
-            &["--command", "x", "--", "y"],
-            &["-c", "x", "--command", "y"],
-            &["--command", ""],
-        ] {
+        for words in [&["--command", "x", "--", "y"][..], &["-c", "x", "--command", "y"], &["--command", ""]]
+        {
             assert!(Args::try_parse_from([&["exec"], words].concat()).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_without_its_dashes_is_told_where_they_belong() {
+        for (words, hint) in [
+            (&["ls"][..], "hint: ecsx exec -- ls\n"),
+            (&["-T", "--container", "app", "app", "-x", "a b"], "exec -T --container app -- app -x 'a b'\n"),
+            (&["worker", "--", "ls"], "hint: the container is named by --container"),
+            (&["--user", "root"], "hint: ECS runs every command as root"),
+            (&["--servise", "x"], "--service"),
+        ] {
+            let words: Vec<OsString> = ["exec"].iter().chain(words).map(OsString::from).collect();
+            let said = explain(Args::try_parse_from(&words).unwrap_err(), &words).to_string();
+            assert!(said.contains(hint) && !said.contains("as a value"), "{said}");
         }
     }
 }

@@ -16,7 +16,7 @@ use ecsx::ui::{Failure, Ui};
 use args::Args;
 
 fn main() -> ExitCode {
-    let mut args: Args = ecsx::live::values(Plugin::new()).parse();
+    let mut args: Args = ecsx::live::values(Plugin::new()).explain(args::explain).parse();
     let ui = args.options.ui();
     match run(&mut args, ui) {
         Ok(code) => ExitCode::from(code),

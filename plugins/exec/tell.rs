@@ -11,7 +11,7 @@ pub(crate) fn report(ui: Ui) -> Report {
     Arc::new(move |notice, raw| {
         let detail = matches!(notice, Notice::Opened(_));
         let warning = matches!(notice, Notice::Bare | Notice::Stuck(_) | Notice::Leaving | Notice::Idle);
-        let words = words(&notice, raw);
+        let words = words(&notice, raw, ui.verbosity());
         match (raw, detail, warning) {
             (_, true, _) => ui.detail(&words),
             (false, _, true) => ui.warn(&words),
@@ -26,7 +26,7 @@ pub(crate) fn report(ui: Ui) -> Report {
     })
 }
 
-fn words(notice: &Notice, raw: bool) -> String {
+fn words(notice: &Notice, raw: bool, verbosity: Verbosity) -> String {
     match notice {
         Notice::Opened(id) => format!("session {id}"),
         Notice::Bare => {
@@ -34,8 +34,10 @@ fn words(notice: &Notice, raw: bool) -> String {
         }
         Notice::Agent(text) => text.clone(),
         Notice::Lost(why) => {
+            // The system's own words help nobody who did not ask.
+            let why = if verbosity >= Verbosity::Verbose { format!(" ({why})") } else { String::new() };
             let leave = if raw { "~. after Enter" } else { "Ctrl-C" };
-            format!("connection lost ({why}); making it anew. {leave} leaves")
+            format!("connection lost{why}; making it anew. {leave} leaves")
         }
         Notice::Stuck(error) => format!("the connection cannot be made anew: {error}"),
         Notice::Resumed(after) => format!("the connection is back after {} s", after.as_secs()),
@@ -48,6 +50,22 @@ fn words(notice: &Notice, raw: bool) -> String {
         }
         Notice::Idle => {
             "ECS ends this session in two minutes unless something is typed; --keepalive prevents that".into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_connection_is_told_with_the_way_out_there_is_and_its_cause_to_who_asks() {
+        let lost = Notice::Lost("IO error: reset (os error 104)".into());
+        for raw in [true, false] {
+            let said = words(&lost, raw, Verbosity::Normal);
+            assert_eq!((said.contains("~."), said.contains("Ctrl-C")), (raw, !raw), "{said}");
+            assert!(!said.contains("os error"), "{said}");
+            assert!(words(&lost, raw, Verbosity::Verbose).contains("os error 104"));
         }
     }
 }

@@ -39,7 +39,10 @@ type Values = Box<dyn Fn(&Asked) -> Vec<Candidate>>;
 pub struct Plugin {
     homepage: Option<String>,
     values: Vec<(&'static str, Values)>,
+    explain: Option<Explain>,
 }
+
+type Explain = fn(clap::Error, &[OsString]) -> clap::Error;
 
 /// A question for an argument's values: TAB was pressed there.
 pub struct Asked {
@@ -75,7 +78,7 @@ impl Plugin {
     /// A plugin whose arguments complete by what clap knows of them, and [`Globals`] by what ecsx
     /// does.
     pub fn new() -> Self {
-        Self { homepage: None, values: Vec::new() }
+        Self { homepage: None, values: Vec::new(), explain: None }
     }
 
     /// Where to read more about it.
@@ -91,6 +94,12 @@ impl Plugin {
         self
     }
 
+    /// What to say instead of clap's error on these words, the program's own name first.
+    pub fn explain(mut self, explain: fn(clap::Error, &[OsString]) -> clap::Error) -> Self {
+        self.explain = Some(explain);
+        self
+    }
+
     /// The arguments of this process. Does not come back when ecsx asked a question, when help
     /// or the version was wanted, or when the arguments are wrong (exit code 2).
     pub fn parse<P: Parser>(self) -> P {
@@ -101,9 +110,12 @@ impl Plugin {
             let _ = io::stdout().write_all(&answer);
             std::process::exit(0);
         }
-        matches(command, &words)
-            .and_then(|mut matches| P::from_arg_matches_mut(&mut matches))
-            .unwrap_or_else(|error| error.exit())
+        matches(command, &words).and_then(|mut matches| P::from_arg_matches_mut(&mut matches)).unwrap_or_else(
+            |error| match self.explain {
+                Some(explain) => explain(error, &words).exit(),
+                None => error.exit(),
+            },
+        )
     }
 
     /// What ecsx asked with these words, if it did.
