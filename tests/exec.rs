@@ -101,8 +101,18 @@ fn the_exit_code_is_the_commands_own() {
             }
         }
     });
-    expect(&exec(&sandbox, &["--", "no-such-program"]).output().unwrap(), 127, b"");
-    expect(&exec(&sandbox, &["--", "/etc/passwd"]).output().unwrap(), 126, b"");
+    for (program, code, said) in [
+        ("no-such-program", 127, "no-such-program: not found in container app"),
+        ("/no/program", 127, "/no/program: not found in container app"),
+        ("", 127, "'': not found in container app"),
+        ("/etc/passwd", 126, "/etc/passwd: cannot be run (permission denied) in container app"),
+    ] {
+        for options in [&["--", program][..], &["-t", "-n", "--", program]] {
+            let output = exec(&sandbox, options).output().unwrap();
+            expect(&output, code, b"");
+            assert_eq!(String::from_utf8_lossy(&output.stderr), format!("error: {said}\n"));
+        }
+    }
 }
 
 #[test]
@@ -126,6 +136,8 @@ fn words_arrive_exactly() {
     let words = ["a b", "c'd", "e\"f", "$HOME", "g\nh", "\\", "*", "", "`id`", "é", "#x", "-n", "~", "\t"];
     let command = exec(&sandbox, &[&["--", "printf", "[%s]"], &words[..]].concat()).output().unwrap();
     expect(&command, 0, words.map(|word| format!("[{word}]")).concat().as_bytes());
+    let script = exec(&sandbox, &["-c", "printf '[%s]' \"$@\" $0", "--", "a b", ""]).output().unwrap();
+    expect(&script, 0, b"[a b][][sh]");
     let line = exec(&sandbox, &["--command", r#"printf "[%s]" 'a b' c\ d"#]).output().unwrap();
     expect(&line, 0, b"[a b][c d]");
 }

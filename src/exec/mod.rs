@@ -38,6 +38,17 @@ pub enum Command {
 }
 
 impl Command {
+    /// The program's name, for people: of a line, its first word as it stands there.
+    pub fn program(&self) -> String {
+        match self {
+            Self::Shell => "sh".into(),
+            Self::Argv(words) => {
+                String::from_utf8_lossy(words.first().map_or(&[][..], Vec::as_slice)).into_owned()
+            }
+            Self::Line(line) => line.split_whitespace().next().unwrap_or_default().to_owned(),
+        }
+    }
+
     /// The line that makes ECS run this without a wrapper, where one exists: a word that is no
     /// UTF-8 cannot be said.
     pub fn direct_line(&self) -> Option<String> {

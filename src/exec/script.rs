@@ -40,6 +40,7 @@ impl Script {
             // A line may hold nothing but a comment, and `exec` nothing would succeed.
             _ => b"[ $# -gt 0 ]||set -- ''\n".to_vec(),
         };
+        script.extend(check(&nonce).into_bytes());
         script.extend(match mode {
             Mode::Terminal => terminal(&nonce).into_bytes(),
             Mode::Piped => piped(&nonce).into_bytes(),
@@ -66,6 +67,15 @@ fn boot(nonce: &str, words: Option<String>) -> String {
     );
     let words = words.map(|words| format!(" {words}")).unwrap_or_default();
     format!("sh -c '{boot}' ecsx{words}")
+}
+
+/// Says, before anything begins, that there is no such program (127) or that it cannot be run (126),
+/// which the shell would do with words of its own. What passes, a builtin say, `exec` may still refuse.
+fn check(nonce: &str) -> String {
+    format!(
+        r#"{{ case $1 in */*)[ -x "$1" ]&&[ ! -d "$1" ];;*)command -v -- "$1";;esac;}} >/dev/null 2>&1||{{ ecsx_c=127;case $1 in */*)[ ! -e "$1" ]||ecsx_c=126;;esac;printf "\036{nonce}not$ecsx_c;";exit;}}
+"#
+    )
 }
 
 /// The command has the terminal. The shell stays for the exit code, deaf to the keys' signals

@@ -34,6 +34,8 @@ pub enum Output {
     /// It ended with this code; 128 and a signal's number if one killed it. All its output
     /// came before. Once what is still to be sent is out, the session can end.
     Exited(u8),
+    /// It cannot be run: with this exit code, 127 if there is no such program. Nothing was run.
+    Unrunnable(u8),
     /// The container has no such tool: it cannot be done with pipes.
     Missing(String),
     /// The streams cannot be told apart any more.
@@ -244,6 +246,9 @@ impl Wrapper {
                     self.frames = Frames::new(&self.secret, found.contains('z'));
                     self.longest = if found.contains('f') { FRAME } else { SHORT_FRAME };
                     self.outputs.push_back(Output::Started);
+                } else if let Some(code) = text.strip_prefix("not").and_then(|code| code.parse().ok()) {
+                    self.phase = Phase::Over;
+                    self.outputs.push_back(Output::Unrunnable(code));
                 } else if let Some(tool) = text.strip_prefix("no") {
                     self.phase = Phase::Over;
                     self.outputs.push_back(Output::Missing(tool.to_owned()));

@@ -349,6 +349,10 @@ impl<'a, C: Cloud> Run<'a, C> {
                 Output::Stderr(bytes) => self.backlog.push_back((Local::Stderr, bytes)),
                 Output::Started => self.started()?,
                 Output::Exited(code) => self.exited = Some(code),
+                Output::Unrunnable(code) => {
+                    let program = self.setting.command.program();
+                    return Err(ExecError::Unrunnable { container: container(), program, code });
+                }
                 Output::Missing(tool) => return Err(ExecError::NoTool { container: container(), tool }),
                 Output::Broken(reason) => return Err(ExecError::Damaged(reason)),
             }

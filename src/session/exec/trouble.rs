@@ -28,6 +28,16 @@ pub enum ExecError {
         /// The agent's words.
         reason: String,
     },
+    /// The container has no such program, or it is none.
+    #[error("{}: {} container {container}", shown(.program), if *.code == exit::NOT_FOUND { "not found in" } else { "cannot be run (permission denied) in" })]
+    Unrunnable {
+        /// The container's name.
+        container: String,
+        /// The program as it was named.
+        program: String,
+        /// The exit code: 126 or 127.
+        code: u8,
+    },
     /// The shell in the container did not do as it should.
     #[error("the shell of container {container} did not start the command: {said}")]
     StrangeShell {
@@ -79,6 +89,11 @@ impl ExecError {
     }
 }
 
+/// A name that shows, be it empty.
+fn shown(program: &str) -> &str {
+    if program.is_empty() { "''" } else { program }
+}
+
 fn after<'a>(text: &'a str, start: &str) -> Option<&'a str> {
     let at = text.find(start)? + start.len();
     text[at..].lines().next().map(str::trim)
@@ -114,6 +129,7 @@ impl Explain for ExecError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::NoShell { .. } => exit::NOT_FOUND,
+            Self::Unrunnable { code, .. } => *code,
             Self::CannotStart { .. } if self.is_not_found() => exit::NOT_FOUND,
             Self::CannotStart { .. } => exit::CANNOT_RUN,
             _ => exit::ECSX_FAILED,
