@@ -125,34 +125,39 @@ impl<'t> Document<'t> {
     }
 
     /// The entries of a map as Go decodes them: keys in lower case, a later one of the same
-    /// name over an earlier one, merged ones (`<<`) under all. `None` if it is no map.
+    /// name over an earlier one. What is merged (`<<`) counts where it stands, as goccy has it:
+    /// over what comes before it, under what comes after. `None` if it is no map.
     pub(crate) fn entries(&self, id: Id) -> Option<Entries<'_>> {
         let Data::Map(pairs) = &self.nodes[id].data else { return None };
         let mut entries = Entries::new();
-        let merged = pairs.iter().filter(|(key, _)| self.is_merge(*key));
-        for &(_, value) in merged {
-            // One map, or a list of maps with the first over the others.
-            let maps = match &self.nodes[value].data {
-                Data::List(items) => items.iter().rev().copied().collect(),
-                _ => vec![value],
-            };
-            for map in maps {
-                if let Data::Map(pairs) = &self.nodes[map].data {
-                    self.insert(&mut entries, pairs);
-                }
-            }
-        }
         self.insert(&mut entries, pairs);
         Some(entries)
     }
 
-    fn is_merge(&self, key: Id) -> bool {
-        self.nodes[key].data == Data::Text("<<".to_owned())
+    /// Whether a key merges: a plain `<<` of YAML.
+    pub(crate) fn is_merge(&self, key: Id) -> bool {
+        let node = &self.nodes[key];
+        node.width == 2 && node.data == Data::Text("<<".to_owned())
     }
 
+    /// What the value of `<<` merges: a map, or a list of them.
+    pub(crate) fn merged(&self, value: Id) -> Vec<Id> {
+        match &self.nodes[value].data {
+            Data::List(items) => items.clone(),
+            _ => vec![value],
+        }
+    }
+
+    /// (The parser bounds how many maps one merges, and so how deep.)
     fn insert<'d>(&'d self, entries: &mut Entries<'d>, pairs: &'d [(Id, Id)]) {
         for &(key, value) in pairs {
-            if let (Data::Text(name), false) = (&self.nodes[key].data, self.is_merge(key)) {
+            if self.is_merge(key) {
+                for map in self.merged(value) {
+                    if let Data::Map(pairs) = &self.nodes[map].data {
+                        self.insert(entries, pairs);
+                    }
+                }
+            } else if let Data::Text(name) = &self.nodes[key].data {
                 entries.insert(name.to_ascii_lowercase(), Entry { name, key, value });
             }
         }

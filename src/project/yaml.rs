@@ -16,6 +16,8 @@ use super::error::{Error, ErrorKind};
 /// alias written out.
 const DEEPEST: usize = 10_000;
 const MOST_EXPANDED: u64 = 10_000_000;
+/// The most maps that are merged into one, those merged into them included.
+const MOST_MERGES: usize = 500;
 /// The longest key, in characters. YAML's own limit is 1024; goccy has none.
 const LONGEST_KEY: usize = 100_000;
 
@@ -107,6 +109,7 @@ fn compose<'t>(text: &'t Text<'t>, padded: &Padded<'_>) -> Result<Document<'t>, 
         open: Vec::new(),
         anchors: HashMap::new(),
         sizes: Vec::new(),
+        merges: HashMap::new(),
     };
     let options = granit_parser::options! {
         simple_key_max_lookahead: LONGEST_KEY,
@@ -159,6 +162,8 @@ struct Composer<'t> {
     anchors: HashMap<usize, Id>,
     /// Of each node: how many nodes it would be without aliases.
     sizes: Vec<u64>,
+    /// Of each map that merges others: how many.
+    merges: HashMap<Id, usize>,
 }
 
 impl Composer<'_> {
@@ -219,7 +224,6 @@ impl Composer<'_> {
         if in_map && open.key.is_none() {
             open.key = Some(id);
             if let Data::Text(name) = &self.document.nodes[id].data
-                && name != "<<"
                 && let Some(first) = open.seen.insert(name.clone(), id)
             {
                 let again = format!("key {name} is here a second time");
@@ -230,11 +234,36 @@ impl Composer<'_> {
             }
             return Ok(());
         }
-        let key = open.key.take();
+        let (key, map) = (open.key.take(), open.id);
+        if let Some(key) = key.filter(|key| self.document.is_merge(*key)) {
+            self.merge(map, key, id)?;
+        }
+        let Some(open) = self.open.last() else { return Ok(()) };
         match (&mut self.document.nodes[open.id].data, key) {
             (Data::List(items), _) => items.push(id),
             (Data::Map(pairs), Some(key)) => pairs.push((key, id)),
             _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Composer<'_> {
+    /// Checks what `<<` merges into `map`.
+    fn merge(&mut self, map: Id, key: Id, value: Id) -> Result<(), Error> {
+        let merged = self.document.merged(value);
+        let no_map = merged.iter().find(|id| !matches!(self.document.nodes[**id].data, Data::Map(_)));
+        if let Some(no_map) = no_map {
+            let kind = self.document.nodes[*no_map].data.kind();
+            return Err(self
+                .document
+                .wrong(*no_map, format!("<< merges a map or a list of maps, not {kind}")));
+        }
+        let more: usize = merged.iter().map(|id| 1 + self.merges.get(id).copied().unwrap_or(0)).sum();
+        self.merges.insert(map, more);
+        if more > MOST_MERGES {
+            let message = format!("more than {MOST_MERGES} maps merged into one");
+            return Err(Error::at(ErrorKind::TooLarge, self.document.place(key), message));
         }
         Ok(())
     }

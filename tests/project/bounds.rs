@@ -24,6 +24,20 @@ fn aliases_are_counted_as_what_they_stand_for() {
 }
 
 #[test]
+fn merges_of_merges_end() {
+    let mut text = "m0: &m0 {service: s}\n".to_owned();
+    for depth in 1..100_000 {
+        text += &format!("m{depth}: &m{depth} {{<<: *m{}}}\n", depth - 1);
+        match depth {
+            100 => assert_eq!(cluster(&format!("{text}cluster: c\n<<: *m100\n")), "c"),
+            600 => break,
+            _ => {}
+        }
+    }
+    too_large(&[("ecspresso.yml", &text)]);
+}
+
+#[test]
 fn nesting_is_fine_until_it_is_not() {
     let nested = |depth: usize| format!("x: {}{}\ncluster: c\n", "[".repeat(depth), "]".repeat(depth));
     assert_eq!(cluster(&nested(3000)), "c");

@@ -47,12 +47,25 @@ fn only_the_first_document_counts() {
     assert_eq!(cluster("cluster: a\n...\nthis: [is not read\n"), "a");
 }
 
+// As goccy/go-yaml 1.19.2 was measured to do it.
 #[test]
-fn merge_keys_stand_under_what_is_written() {
+fn merge_keys_count_where_they_stand() {
     let text = "base: &b\n  region: r\n  cluster: base\n<<: *b\nservice: s\ncluster: over\n";
     let project = Scene::yaml(text).load();
     assert_eq!([project.region, project.cluster].map(Option::unwrap), ["r", "over"]);
-    assert_eq!(cluster("a: &a {cluster: a}\nb: &b {cluster: b}\n<<: [*a, *b]\n"), "a");
+    assert_eq!(cluster("base: &b {cluster: base}\ncluster: under\n<<: *b\n"), "base");
+    assert_eq!(cluster("a: &a {cluster: a}\nb: &b {cluster: b}\n<<: [*a, *b]\n"), "b");
+    assert_eq!(cluster("a: &a {cluster: a}\nb: &b {<<: *a, service: s}\n<<: *b\n"), "a");
+    assert_eq!(cluster("\"<<\": x\ncluster: c\n"), "c", "in quotes it is a key like any other");
+}
+
+#[test]
+fn merge_keys_merge_maps_only_and_once() {
+    for merge in ["<<: null", "<<:", "<<: text", "<<: 1", "<<: [text]", "<<: {}\n<<: {}"] {
+        assert!(is_refused(&format!("cluster: c\n{merge}\n")), "{merge}");
+        let inner = merge.replace('\n', "\n  ");
+        assert!(is_refused(&format!("cluster: c\nx:\n  {inner}\n")), "{inner}, somewhere within");
+    }
 }
 
 #[test]
