@@ -174,7 +174,7 @@ impl<'t> Document<'t> {
         match &self.nodes[id].data {
             Data::Null => Ok(""),
             Data::Text(text) => match self.text.unknowns.within(text) {
-                Some(reason) => Err(reason.clone()),
+                Some(reason) => Err(reason.clone().of(self.text.source)),
                 None => Ok(text),
             },
             data => {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::document::{Data, Document, Entries, Id, near};
-use super::error::{Error, ErrorKind};
+use super::error::{Error, ErrorKind, MADE};
 use super::lookup::{Function, Location, Lookups};
 
 /// What an ecspresso configuration says that matters here; empty is `None`.
@@ -99,8 +99,8 @@ fn warnings(document: &Document<'_>, entries: &Entries<'_>) -> Vec<String> {
     let more = unknown.len().saturating_sub(MOST_WARNINGS);
     for (key, entry) in unknown.into_iter().take(MOST_WARNINGS) {
         let near = near(key, KEYS).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        let name: String =
-            entry.name.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let name = document.text.source.called(entry.name).unwrap_or(MADE);
+        let name: String = name.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
         warnings.push(format!("{}: key {name} is not known to ecspresso{near}", line(entry.key)));
     }
     if more > 0 {
@@ -330,12 +330,19 @@ fn plugin(
     };
     if functions.is_empty() {
         let at = entries.get("name").map_or(item, |entry| entry.value);
-        let error = Error::at(ErrorKind::Plugin, document.place(at), format!("there is no plugin {name:?}"));
+        let error = {
+            let message = match document.text.source.called(&name) {
+                Some(name) => format!("there is no plugin {name:?}"),
+                None => "there is no plugin of this name".to_owned(),
+            };
+            Error::at(ErrorKind::Plugin, document.place(at), message)
+        };
         return Err(error.hint("ecspresso knows tfstate, cloudformation, ssm, secretsmanager and external"));
     }
     for (function, kind) in functions {
         let function = format!("{prefix}{function}");
         if !lookups.add(function.clone(), kind) {
+            let function = document.text.source.without_made(function, [&prefix, &name]);
             let message = format!("function {function} is there already");
             let error = Error::at(ErrorKind::Plugin, document.place(item), message);
             return Err(error.hint("give this plugin a func_prefix"));

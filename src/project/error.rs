@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Plugin,
     /// More than a project may sensibly be: size, depth, aliases, loops.
     TooLarge,
+    /// A jsonnet program that was given up. It still runs: nothing may go on but the exit.
+    Endless,
 }
 
 /// Why a project could not be read.
@@ -60,10 +62,11 @@ pub struct Place {
     pub line: usize,
     /// Column in characters, from 1; 0 likewise.
     pub column: usize,
-    /// The line itself; empty when it must not be shown.
-    text: String,
-    /// How many characters to underline.
-    width: usize,
+    /// What is shown of the line; empty when it must not be shown.
+    excerpt: String,
+    /// What is underlined of the excerpt: from which column of the terminal, and how many
+    /// characters.
+    underlined: (usize, usize),
 }
 
 impl Error {
@@ -95,15 +98,21 @@ impl Error {
         self
     }
 
-    /// Several errors as one; the first gives the kind. `None` of an empty list.
+    /// Several errors as one; the first gives the kind. `None` of an empty list. Of very many
+    /// only the first are told.
     pub(crate) fn all(errors: impl IntoIterator<Item = Self>) -> Option<Self> {
-        errors.into_iter().reduce(|mut first, next| {
+        let mut errors = errors.into_iter();
+        let all = errors.by_ref().take(MOST_TOLD).reduce(|mut first, next| {
             for note in next.notes {
                 if !first.notes.contains(&note) {
                     first.notes.push(note);
                 }
             }
             next.hints.into_iter().fold(first, Self::hint)
+        });
+        all.map(|all| match errors.next() {
+            Some(_) => all.hint("there is more of this kind further down"),
+            None => all,
         })
     }
 
@@ -143,11 +152,36 @@ impl fmt::Display for Error {
 
 /// The widest excerpt of a line that is shown, in characters: minified JSON is one long line.
 const EXCERPT: usize = 100;
+/// How many errors are told at once.
+const MOST_TOLD: usize = 20;
 
 impl Place {
     /// Somewhere in a file.
     pub(crate) fn somewhere(file: &Path) -> Self {
-        Self { file: file.to_path_buf(), line: 0, column: 0, text: String::new(), width: 0 }
+        Self { file: file.to_path_buf(), line: 0, column: 0, excerpt: String::new(), underlined: (0, 0) }
+    }
+
+    /// The same with what is around byte `at` of `line`, and `width` bytes from there underlined.
+    fn with_excerpt(self, line: &str, at: usize, width: usize) -> Self {
+        // Of the line nothing is kept but what is shown: there may be very many places in it.
+        let is_short = line.len() <= 4 * EXCERPT && line.chars().count() <= EXCERPT;
+        let start = match is_short {
+            true => 0,
+            false => line[..at].char_indices().rev().take(EXCERPT / 2).last().map_or(at, |(i, _)| i),
+        };
+        let rest = &line[start..];
+        let end = start + rest.char_indices().nth(EXCERPT).map_or(rest.len(), |(i, _)| i);
+        // Tabs and escape sequences would move the caret, or the terminal.
+        let shown: String = line[start..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let before = if start > 0 { "…" } else { "" };
+        let after = if end < line.len() { "…" } else { "" };
+        let under = line[at..floor(line, at.saturating_add(width)).clamp(at, end.max(at))].chars().count();
+        let caret = before.chars().count() + columns(&line[start..at]);
+        Self {
+            excerpt: format!("{before}{}{after}", shown.trim_end()),
+            underlined: (caret, under.max(1)),
+            ..self
+        }
     }
 
     fn show(&self, f: &mut fmt::Formatter<'_>, message: &str) -> fmt::Result {
@@ -155,29 +189,20 @@ impl Place {
             return write!(f, "{}: {message}", self.file.display());
         }
         write!(f, "{}:{}:{}: {message}", self.file.display(), self.line, self.column)?;
-        if self.text.is_empty() {
+        if self.excerpt.is_empty() {
             return Ok(());
         }
-        let characters: Vec<char> = self.text.chars().collect();
-        let caret = (self.column - 1).min(characters.len());
-        let start = if characters.len() <= EXCERPT { 0 } else { caret.saturating_sub(EXCERPT / 2) };
-        let end = characters.len().min(start + EXCERPT);
-        // Tabs and escape sequences would move the caret, or the terminal.
-        let shown: String =
-            characters[start..end].iter().map(|&c| if c.is_control() { ' ' } else { c }).collect();
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
-        let before = if start > 0 { "…" } else { "" };
-        let after = if end < characters.len() { "…" } else { "" };
-        let blanks = " ".repeat(columns(&characters[start..caret.min(end)]) + before.chars().count());
-        let carets = "^".repeat(self.width.clamp(1, (end - caret.min(end)).max(1)));
-        write!(f, "\n {number} | {before}{}{after}\n {margin} | {blanks}{carets}", shown.trim_end())
+        let (caret, width) = self.underlined;
+        let (blanks, carets) = (" ".repeat(caret), "^".repeat(width));
+        write!(f, "\n {number} | {}\n {margin} | {blanks}{carets}", self.excerpt)
     }
 }
 
-/// Terminal columns of these characters: East Asian wide ones take two.
-fn columns(characters: &[char]) -> usize {
-    characters.iter().map(|&c| if matches!(c, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{1f300}'..='\u{1faff}') { 2 } else { 1 }).sum()
+/// Terminal columns of a text: East Asian wide ones take two.
+fn columns(text: &str) -> usize {
+    text.chars().map(|c| if matches!(c, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{1f300}'..='\u{1faff}') { 2 } else { 1 }).sum()
 }
 
 /// The text of a file, and what to call it.
@@ -189,7 +214,12 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// What is in the file, if `text` is only what was made of it (jsonnet's JSON).
     pub(crate) written: Option<String>,
+    /// Whether its lines may be shown: not those of a file that is none of the project's.
+    pub(crate) shown: bool,
 }
+
+/// What a value is called that the file does not say.
+pub(crate) const MADE: &str = "(a value not shown)";
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 32 << 20;
@@ -202,6 +232,41 @@ impl Source {
             return Err(Error::new(ErrorKind::Unreadable, format!("{} is no regular file", path.display())));
         }
         Self::read_any(path, current)
+    }
+
+    /// Reads a file as [`Source::read`] does. Its lines are for errors to show only if it is a
+    /// file of the project in `folder`: any file at all can be named in a project.
+    pub(crate) fn read_in(folder: &Path, path: &Path, current: &Path) -> Result<Self, Error> {
+        let mut source = Self::read(path, current)?;
+        let is_config = path.extension().is_some_and(|extension| {
+            ["yml", "yaml", "json", "jsonnet", "libsonnet"].iter().any(|known| extension == *known)
+        });
+        let is_inside = match (std::fs::canonicalize(folder), std::fs::canonicalize(path)) {
+            (Ok(folder), Ok(path)) => path.starts_with(folder),
+            _ => false,
+        };
+        source.shown = is_config && is_inside;
+        Ok(source)
+    }
+
+    /// What a value may be called in an error: itself if the file says it. Else a template or a
+    /// program made it, maybe of a variable that holds a secret.
+    pub(crate) fn called<'v>(&self, value: &'v str) -> Option<&'v str> {
+        let written = self.written.as_ref().unwrap_or(&self.text);
+        (self.shown && value.len() <= EXCERPT && written.contains(value)).then_some(value)
+    }
+
+    /// A message without those of the `values` in it that this file does not say.
+    pub(crate) fn without_made<T: AsRef<str>>(
+        &self,
+        message: String,
+        values: impl IntoIterator<Item = T>,
+    ) -> String {
+        values.into_iter().fold(message, |message, value| match value.as_ref() {
+            "" => message,
+            value if self.called(value).is_some() => message,
+            value => message.replace(value, MADE),
+        })
     }
 
     /// Reads a file that the person names, be it a pipe.
@@ -232,7 +297,7 @@ impl Source {
         // As Go reads it: what is no UTF-8 becomes U+FFFD. A mark at the start is no content.
         let text = String::from_utf8_lossy(&bytes);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
-        Ok(Self { name, text, written: None })
+        Ok(Self { name, text, written: None, shown: true })
     }
 
     /// The place of `width` bytes at `offset`.
@@ -253,22 +318,20 @@ impl Source {
         // A line ends with \n, \r\n, or \r alone.
         let line = 1
             + before.matches('\n').count()
-            + before.char_indices().filter(|(i, c)| *c == '\r' && !text[i + 1..].starts_with('\n')).count();
+            + before.match_indices('\r').filter(|(i, _)| !text[i + 1..].starts_with('\n')).count();
         let start = before.rfind(breaks).map_or(0, |i| i + 1);
         let end = text[offset..].find(breaks).map_or(text.len(), |i| offset + i);
-        let under = &text[offset..floor(text, offset.saturating_add(width)).clamp(offset, end)];
-        Place {
-            file: self.name.clone(),
-            line,
-            column: text[start..offset].chars().count() + 1,
-            text: text[start..end].to_owned(),
-            width: under.chars().count(),
+        let column = text[start..offset].chars().count() + 1;
+        let place = Place { line, column, ..Place::somewhere(&self.name) };
+        match self.shown {
+            true => place.with_excerpt(&text[start..end], offset - start, width),
+            false => place,
         }
     }
 
     /// A place whose line must not be shown: it may hold a secret.
     pub(crate) fn hidden_place(&self, offset: usize) -> Place {
-        Place { text: String::new(), ..self.place(offset, 1) }
+        Place { excerpt: String::new(), ..self.place(offset, 1) }
     }
 }
 

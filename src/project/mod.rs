@@ -152,11 +152,13 @@ pub fn load(options: &Options, environment: &Environment) -> Result<Project, Err
         ..Project::default()
     };
     if let Some(path) = &project.task_definition {
-        match reader.definition(path) {
+        let folder = project.config.as_deref().and_then(std::path::Path::parent).unwrap_or(path);
+        match reader.definition(path, folder) {
             Ok(definition) => {
                 project.family = definition.family;
                 project.containers = definition.containers;
             }
+            Err(error) if error.kind() == ErrorKind::Endless => return Err(error),
             Err(error) => project.definition_error = Some(Box::new(error)),
         }
     }

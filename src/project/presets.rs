@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use super::document::{Data, Document, Entries, Id, near};
-use super::error::{Error, ErrorKind};
+use super::error::{Error, ErrorKind, MADE};
 
 /// A forward with a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,7 +167,8 @@ fn port(document: &Document<'_>, entries: &Entries<'_>, key: &str) -> Result<Opt
 fn known(document: &Document<'_>, entries: &Entries<'_>, keys: &[&str]) -> Result<(), Error> {
     let unknown = entries.iter().filter(|(key, _)| !keys.contains(&key.as_str()));
     let Some((key, entry)) = unknown.min_by_key(|(_, entry)| entry.key) else { return Ok(()) };
-    let name: String = entry.name.chars().take(60).collect();
+    let name = document.text.source.called(entry.name).unwrap_or(MADE);
+    let name: String = name.chars().take(60).collect();
     let error = document.wrong(entry.key, format!("key {name:?} is not known here"));
     Err(match near(key, keys) {
         Some(near) => error.hint(format!("did you mean {near}?")),

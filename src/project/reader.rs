@@ -29,11 +29,12 @@ impl<'e> Reader<'e> {
         Self { lookups: Lookups::new(variables, current), external, current }
     }
 
-    fn jsonnet(&self) -> Jsonnet {
+    fn jsonnet(&self, folder: &Path) -> Jsonnet {
         Jsonnet {
             external: self.external.clone(),
             lookups: Arc::new(self.lookups.clone()),
             current: self.current.to_path_buf(),
+            folder: folder.to_path_buf(),
         }
     }
 
@@ -43,14 +44,18 @@ impl<'e> Reader<'e> {
         // A configuration in JSON is jsonnet, too.
         let jsonnet = is_jsonnet(path) || path.extension().is_some_and(|extension| extension == "json");
         // The plugins first: what needs them is unknown as yet, or not even evaluated.
-        let source = if jsonnet { self.jsonnet().plugins(path)? } else { Source::read(path, self.current)? };
+        let source = if jsonnet {
+            self.jsonnet(folder).plugins(path)?
+        } else {
+            Source::read_in(folder, path, self.current)?
+        };
         let (text, uses_plugins) = self.rendered(&source)?;
         let document = if jsonnet { Document::json(&text)? } else { yaml::parse(&text)? };
         ecspresso::plugins(&document, folder, self.current, &mut self.lookups)?;
         if !jsonnet && !uses_plugins {
             return ecspresso::decode(&document, folder, given);
         }
-        let source = if jsonnet { self.jsonnet().file(path)? } else { source.clone() };
+        let source = if jsonnet { self.jsonnet(folder).file(path)? } else { source.clone() };
         let (text, _) = self.rendered(&source)?;
         let document = if jsonnet { Document::json(&text)? } else { yaml::parse(&text)? };
         ecspresso::decode(&document, folder, given)
@@ -82,11 +87,14 @@ impl<'e> Reader<'e> {
         presets::decode(&yaml::parse(&self.leniently(source)?)?)
     }
 
-    /// Reads the names of a task definition.
-    pub(crate) fn definition(&self, path: &Path) -> Result<Definition, Error> {
+    /// Reads the names of a task definition of the project in `folder`.
+    pub(crate) fn definition(&self, path: &Path, folder: &Path) -> Result<Definition, Error> {
         let jsonnet = is_jsonnet(path);
-        let source =
-            if jsonnet { self.jsonnet().definition(path)? } else { Source::read(path, self.current)? };
+        let source = if jsonnet {
+            self.jsonnet(folder).definition(path)?
+        } else {
+            Source::read_in(folder, path, self.current)?
+        };
         definition::decode(&Document::json(&self.leniently(&source)?)?)
     }
 
@@ -104,8 +112,8 @@ impl<'e> Reader<'e> {
         let tree = self.parsed(source)?;
         let mut unknowns = Unknowns::default();
         let result = template::render(source, &tree, &self.lookups, &mut unknowns);
-        let missing =
-            unknowns.reasons().iter().filter(|reason| reason.kind() == ErrorKind::Variable).cloned();
+        let missing = unknowns.reasons().iter().filter(|reason| reason.kind() == ErrorKind::Variable);
+        let missing = missing.map(|reason| reason.clone().of(source));
         if let Some(missing) = Error::all(missing) {
             return Err(missing);
         }

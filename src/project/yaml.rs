@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use granit_parser::{ErrorKind as Scan, Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::document::{Data, Document, Id, MOST_NODES, Text};
-use super::error::{Error, ErrorKind};
+use super::error::{Error, ErrorKind, MADE};
 
 /// The deepest nesting that is taken (Go's own limit for JSON), and the most values with every
 /// alias written out.
@@ -226,6 +226,7 @@ impl Composer<'_> {
             if let Data::Text(name) = &self.document.nodes[id].data
                 && let Some(first) = open.seen.insert(name.clone(), id)
             {
+                let name = self.document.text.source.called(name).unwrap_or(MADE);
                 let again = format!("key {name} is here a second time");
                 let first = Error::at(ErrorKind::Type, self.document.place(first), "the first one is here");
                 let error = Error::at(ErrorKind::Type, self.document.place(id), again);

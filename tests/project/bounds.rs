@@ -116,3 +116,28 @@ fn files_that_never_end_are_not_read() {
     scene.options.envfiles = vec!["/dev/zero".into()];
     assert_eq!(scene.refused().kind(), ErrorKind::TooLarge);
 }
+
+#[test]
+fn thousands_of_missing_variables_are_told_in_few_lines() {
+    let line: String = (0..8000).map(|i| format!("{{{{ must_env `A{i}` }}}}")).collect();
+    let error = Scene::yaml(&format!("cluster: {line}\n")).refused();
+    assert_eq!(error.places().count(), 20);
+    assert!(error.to_string().len() < 10_000, "{}", error.to_string().len());
+    assert!(format!("{error:?}").len() < 20_000, "nothing else of the line is kept");
+}
+
+#[test]
+fn variables_of_a_template_are_counted() {
+    let declared = |count: usize| -> String {
+        (0..count).map(|i| format!("{{{{ $a{i} := 1 }}}}{{{{ if $a{i} }}}}{{{{ end }}}}")).collect()
+    };
+    assert_eq!(cluster(&format!("{}cluster: c\n", declared(900))), "c");
+    too_large(&[("ecspresso.yml", &declared(1100))]);
+}
+
+#[test]
+fn a_definition_that_was_given_up_ends_the_program_for_it_still_grows() {
+    let endless = "local f(x) = f(x) tailstrict; {family: f(1)}";
+    let scene = Scene::new(&[("ecspresso.yml", "task_definition: td.jsonnet"), ("td.jsonnet", endless)]);
+    assert_eq!(scene.refused().kind(), ErrorKind::Endless);
+}

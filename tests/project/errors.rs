@@ -23,7 +23,10 @@ fn sections(text: &str) -> Vec<(&str, String)> {
 
 fn shown(files: &[(&str, String)]) -> String {
     let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    let mut scene = Scene::new(&files).set("TWO_LINES", "one\ntwo: 2").set("COLON", "a: hunter2");
+    let mut scene = Scene::new(&files)
+        .set("TWO_LINES", "one\ntwo: 2")
+        .set("COLON", "a: hunter2")
+        .set("SECRET", "hunter2");
     if scene.path("e.env").exists() {
         scene.options.envfiles = vec!["e.env".into()];
     }
@@ -66,4 +69,73 @@ fn errors_are_told_as_a_compiler_tells_them() {
         wrong.push(format!("== {}\n{shown}-- expected\n{expected}", path.display()));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is said of a project with this configuration, in surroundings with a secret.
+fn said(files: &[(&str, &str)]) -> String {
+    let scene = Scene::new(files).set("SECRET", "hunter2");
+    let project = match scene.try_load() {
+        Err(error) => return format!("{error} {:?}", error.hints()),
+        Ok(project) => project,
+    };
+    let error = project.definition_error.map(|error| format!("{error} {:?}", error.hints()));
+    error.unwrap_or_default() + &project.warnings.join("\n")
+}
+
+#[test]
+fn no_error_tells_the_value_of_a_variable() {
+    let state = r#"{"version": 4, "outputs": {}, "resources": []}"#;
+    for (name, text) in [
+        ("ecspresso.yml", "cluster: '{{ must_env (env `SECRET`) }}'"),
+        ("ecspresso.yml", "cluster: '{{ must_env (must_env `SECRET`) }}'"),
+        ("ecspresso.yml", "{{ env `SECRET` }}: 1\n{{ env `SECRET` }}: 2\n"),
+        ("ecspresso.yml", "{{ env `SECRET` }}: 1"),
+        ("ecspresso.yml", "plugins: [{name: '{{ env `SECRET` }}'}]"),
+        (
+            "ecspresso.yml",
+            "plugins:\n- {name: tfstate, config: {path: s.tfstate}}\nservice: '{{ tfstate (print `output.` (env `SECRET`)) }}'",
+        ),
+        (
+            "ecspresso.yml",
+            "plugins:\n- {name: tfstate, config: {path: s.tfstate}}\nservice: '{{ tfstate (env `SECRET`) }}'",
+        ),
+        ("ecspresso.jsonnet", "{cluster: error std.native('must_env')('SECRET')}"),
+        ("ecspresso.jsonnet", "{cluster: error 'no ' + std.native('must_env')('SECRET')}"),
+        ("ecspresso.jsonnet", "{cluster: std.native('must_env')(std.native('env')('SECRET', ''))}"),
+        ("ecspresso.jsonnet", "{assert false : std.native('env')('SECRET', '')}"),
+        ("ecspresso.jsonnet", "{cluster: {}[std.native('env')('SECRET', '')]}"),
+        ("ecspresso.jsonnet", "{cluster: std.extVar(std.native('env')('SECRET', ''))}"),
+        ("ecsx.yml", "'{{ env `SECRET` }}': 1"),
+    ] {
+        let said = said(&[(name, text), ("s.tfstate", state)]);
+        assert!(!said.is_empty() && !said.contains("hunter2"), "{text}\n{said}");
+    }
+    assert!(said(&[("ecspresso.jsonnet", "{x: error 'no stage'}")]).contains("no stage"), "the file says so");
+}
+
+#[test]
+fn no_error_shows_a_line_of_a_file_that_is_none_of_the_projects() {
+    for creds in ["creds", "../creds", "../creds.json", "../creds.jsonnet", "../import.jsonnet"] {
+        let config = format!("cluster: c\ntask_definition: {creds}\n");
+        let mut scene = Scene::new(&[("p/ecspresso.yml", &config), ("p/creds", "hunter2 = {{ hunter2")]);
+        for outside in ["creds", "creds.json", "creds.jsonnet"] {
+            fs::write(scene.path(outside), "hunter2 = hunter2\n").unwrap();
+        }
+        fs::write(scene.path("import.jsonnet"), "import 'creds'").unwrap();
+        scene = scene.in_folder("p");
+        let error = scene.load().definition_error.expect("that is no task definition");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+    let scene = Scene::new(&[("ecspresso.yml", "task_definition: td.json"), ("td.json", "{family}")]);
+    assert!(scene.load().definition_error.unwrap().to_string().contains("{family}"), "one of its own");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_what_it_leads_to() {
+    let scene =
+        Scene::new(&[("p/ecspresso.yml", "task_definition: td.json"), ("creds", "hunter2 = hunter2")]);
+    std::os::unix::fs::symlink(scene.path("creds"), scene.path("p/td.json")).unwrap();
+    let error = scene.in_folder("p").load().definition_error.unwrap();
+    assert!(!error.to_string().contains("hunter2"), "{error}");
 }

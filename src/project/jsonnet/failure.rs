@@ -86,23 +86,25 @@ fn analyze(error: &AnalyzeError) -> (SpanId, String) {
     (*span, message)
 }
 
-/// Why an evaluation failed, and where if it knows that itself.
-pub(super) fn evaluation(kind: &EvalErrorKind) -> (Option<SpanId>, String) {
+/// Why an evaluation failed, and where if it knows that itself. What the program made itself is
+/// told by `called`, for a variable may be in it.
+pub(super) fn evaluation(kind: &EvalErrorKind, called: &dyn Fn(&str) -> String) -> (Option<SpanId>, String) {
     use EvalErrorKind as Kind;
     let (span, message) = match kind {
         Kind::StackOverflow => (None, "calls stand too deep in each other".to_owned()),
         Kind::InfiniteRecursion => (None, "a value depends on itself".to_owned()),
-        Kind::UnknownExtVar { name } => (None, format!("the external variable {name} is not set")),
-        Kind::ExplicitError { span, message } => (Some(*span), message.clone()),
+        Kind::UnknownExtVar { name } => (None, format!("the external variable {} is not set", called(name))),
+        Kind::ExplicitError { span, message } => (Some(*span), called(message)),
         Kind::AssertFailed { span, message } => {
-            let message = message.as_deref().map(|message| format!(": {message}")).unwrap_or_default();
+            let message =
+                message.as_deref().map(|message| format!(": {}", called(message))).unwrap_or_default();
             (Some(*span), format!("an assertion failed{message}"))
         }
         Kind::UnknownObjectField { span, field_name } => {
-            (Some(*span), format!("there is no field {field_name}"))
+            (Some(*span), format!("there is no field {}", called(field_name)))
         }
         Kind::RepeatedFieldName { span, name } => {
-            (Some(*span), format!("field {name} is here a second time"))
+            (Some(*span), format!("field {} is here a second time", called(name)))
         }
         Kind::CalleeIsNotFunction { span, got_type } => {
             (*span, format!("{} cannot be called", word(*got_type)))

@@ -17,7 +17,7 @@ use rsjsonnet_lang::program::{
 };
 use rsjsonnet_lang::span::{SpanContextId, SpanId};
 
-use super::error::{Error, ErrorKind, Place, Source};
+use super::error::{Error, ErrorKind, MADE, Place, Source};
 use super::lookup::{Function, Lookups};
 use super::template::Failed;
 use crate::bounded;
@@ -31,6 +31,8 @@ pub(crate) struct Jsonnet {
     pub(crate) external: External,
     pub(crate) lookups: Arc<Lookups>,
     pub(crate) current: PathBuf,
+    /// The project's folder.
+    pub(crate) folder: PathBuf,
 }
 
 impl Jsonnet {
@@ -63,8 +65,8 @@ impl Jsonnet {
     /// Evaluates `expression` with `file` being the value of the file, and `field` finding a
     /// field of an object by its name in lower case.
     fn evaluate(&self, path: &Path, expression: &str) -> Result<Source, Error> {
-        let source = Source::read(path, &self.current)?;
-        let name = source.name.clone();
+        let source = Source::read_in(&self.folder, path, &self.current)?;
+        let (name, shown) = (source.name.clone(), source.shown);
         let program = format!(
             "local loaded = import {}; \
              local file = if std.isFunction(loaded) then loaded() else loaded; \
@@ -78,9 +80,9 @@ impl Jsonnet {
         let json =
             bounded::run(move || Evaluation::run(&this, &program, file)).unwrap_or_else(|stopped| {
                 let message = format!("{}: this jsonnet program {stopped}", name.display());
-                Err(Error::new(ErrorKind::TooLarge, message))
+                Err(Error::new(ErrorKind::Endless, message))
             })?;
-        Ok(Source { name, text: json, written: Some(written) })
+        Ok(Source { name, text: json, written: Some(written), shown })
     }
 }
 
@@ -116,15 +118,24 @@ impl<'p> Evaluation<'p, '_> {
                 false => program.value_to_thunk(&Value::string(value)),
                 true => {
                     let text = value.clone();
-                    let source =
-                        Source { name: PathBuf::from(format!("--ext-code {name}")), text, written: None };
+                    let source = Source {
+                        name: PathBuf::from(format!("--ext-code {name}")),
+                        text,
+                        written: None,
+                        shown: true,
+                    };
                     evaluation.load(program, PathBuf::from(&source.name), source)?
                 }
             };
             let name = program.intern_str(name);
             program.add_ext_var(name, &thunk);
         }
-        let own = Source { name: PathBuf::from("(ecsx)"), text: program_text.to_owned(), written: None };
+        let own = Source {
+            name: PathBuf::from("(ecsx)"),
+            text: program_text.to_owned(),
+            written: None,
+            shown: true,
+        };
         let thunk = evaluation.load(program, PathBuf::new(), own)?;
         let value = program.eval_value(&thunk, &mut evaluation);
         let value = value.map_err(|error| evaluation.error(program, &error))?;
@@ -139,6 +150,9 @@ impl<'p> Evaluation<'p, '_> {
         self.sources.push((context, path.clone(), source));
         let thunk = thunk.map_err(|error| {
             let (span, message) = failure::load(&error);
+            let shown = self.sources.last().is_some_and(|(.., source)| source.shown);
+            // A malformed file that is none of the project's: not even a word of it.
+            let message = if shown { message } else { "this is no program".to_owned() };
             Error::at(
                 ErrorKind::Jsonnet,
                 self.place(program, span),
@@ -168,8 +182,22 @@ impl<'p> Evaluation<'p, '_> {
         spans.filter(written).map(|span| self.place(program, *span)).next()
     }
 
+    /// A text as an error may tell it: see [`Source::called`].
+    fn called<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let files = self.sources.iter().filter(|(_, path, _)| *path != PathBuf::new());
+        files.filter_map(|(.., source)| source.called(text)).next()
+    }
+
+    /// A native function's message without the arguments that no file says.
+    fn told(&self, message: String, arguments: &[Value<'p>]) -> String {
+        let texts = arguments.iter().filter_map(Value::to_string).filter(|text| !text.is_empty());
+        let made = texts.filter(|text| self.called(text).is_none());
+        made.fold(message, |message, text| message.replace(text.as_str(), MADE))
+    }
+
     fn error(&mut self, program: &Program<'p>, error: &EvalError) -> Error {
-        let (span, message) = failure::evaluation(&error.kind);
+        let called = |text: &str| self.called(text).unwrap_or(MADE).to_owned();
+        let (span, message) = failure::evaluation(&error.kind, &called);
         let own = |span: SpanId| {
             let (context, ..) = program.span_manager().get_span(span);
             self.sources.iter().find(|(known, path, _)| *known == context && *path != PathBuf::new())?;
@@ -187,6 +215,7 @@ impl<'p> Evaluation<'p, '_> {
         };
         match &error.kind {
             EvalErrorKind::UnknownExtVar { name } => {
+                let name = self.called(name).unwrap_or(MADE);
                 failed.hint(format!("give it with --ext-str {name}=VALUE"))
             }
             EvalErrorKind::StackOverflow => failed.hint("a function may call itself without end"),
@@ -211,7 +240,7 @@ impl<'p> Evaluation<'p, '_> {
         if let Some(ready) = self.ready.take_if(|(ready, _)| *ready == path) {
             return Ok(ready);
         }
-        match Source::read(&path, &self.jsonnet.current) {
+        match Source::read_in(&self.jsonnet.folder, &path, &self.jsonnet.current) {
             Ok(source) => Ok((path, source)),
             Err(error) => {
                 self.failed = Some(error);
@@ -267,10 +296,11 @@ impl<'p> Callbacks<'p> for Evaluation<'p, '_> {
     ) -> Result<Value<'p>, NativeError> {
         native(program, &self.jsonnet.lookups, name.value(), arguments).map_err(|failed| {
             self.failed = Some(match failed {
-                Failed::Wrong(message) => Error::new(ErrorKind::Jsonnet, message),
+                Failed::Wrong(message) => Error::new(ErrorKind::Jsonnet, self.told(message, arguments)),
                 Failed::NoSuchFunction => Error::new(ErrorKind::Jsonnet, "there is no such function"),
                 Failed::Unavailable { kind, message, hints } => {
-                    hints.into_iter().fold(Error::new(kind, message), Error::hint)
+                    let error = Error::new(kind, self.told(message, arguments));
+                    hints.into_iter().fold(error, Error::hint)
                 }
             });
             NativeError

@@ -1,6 +1,7 @@
 //! Running a parsed template.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::super::error::{Error, Source};
 use super::funcs::{self, Outcome};
@@ -51,26 +52,32 @@ impl Rendered {
 /// outside one. Only who needs a value that holds it fails, with the reason kept here.
 #[derive(Debug, Default)]
 pub(crate) struct Unknowns {
-    reasons: Vec<Error>,
+    reasons: Vec<Fault>,
+    /// The last reason of each call, by where it stands.
+    calls: HashMap<usize, usize>,
 }
 
 /// 17 digits that nobody writes, before the 8 of the index.
 const MARK: &str = "70414159265358979";
 
 impl Unknowns {
-    /// Keeps a reason.
-    pub(crate) fn push(&mut self, reason: Error) -> usize {
+    /// Keeps a reason; once, however often a loop calls.
+    fn push(&mut self, reason: Fault) -> usize {
+        if let Some(&last) = self.calls.get(&reason.at).filter(|last| self.reasons[**last] == reason) {
+            return last;
+        }
+        self.calls.insert(reason.at, self.reasons.len());
         self.reasons.push(reason);
         self.reasons.len() - 1
     }
 
     /// Every reason, in order.
-    pub(crate) fn reasons(&self) -> &[Error] {
+    pub(crate) fn reasons(&self) -> &[Fault] {
         &self.reasons
     }
 
     /// Why `text` is not what it should be, if an unknown answer is in it.
-    pub(crate) fn within(&self, text: &str) -> Option<&Error> {
+    pub(crate) fn within(&self, text: &str) -> Option<&Fault> {
         let digits = text.split(MARK).nth(1)?.get(..8)?;
         self.reasons.get(digits.parse::<usize>().ok()?)
     }
@@ -216,7 +223,7 @@ impl Run<'_> {
         let count = match self.pipe(pipe, dot)? {
             Value::Int(count) => count.max(0),
             Value::Nil => 0,
-            Value::Unknown(index) => return Err(Box::new(self.unknowns.reasons[index].clone())),
+            Value::Unknown(index) => return self.fail(self.unknowns.reasons[index].clone()),
             other => {
                 let message = format!("range cannot go over {}", funcs::kind(&other));
                 return self.fail(Fault::new(pipe.at, pipe.end - pipe.at, message));
@@ -251,7 +258,7 @@ impl Run<'_> {
 
     fn truth(&self, value: &Value) -> Stop<bool> {
         match value {
-            Value::Unknown(index) => Err(Box::new(self.unknowns.reasons[*index].clone())),
+            Value::Unknown(index) => self.fail(self.unknowns.reasons[*index].clone()),
             value => Ok(funcs::truth(value)),
         }
     }
@@ -348,12 +355,15 @@ impl Run<'_> {
             Outcome::Wrong(message) => self.fail(Fault::new(at, width, message)),
             Outcome::NotBuiltin => match self.functions.call(name, arguments) {
                 Ok(value) => Ok(value),
-                Err(Failed::Wrong(message)) => self.fail(Fault::new(at, width, message)),
+                Err(Failed::Wrong(message)) => {
+                    let message = self.source.without_made(message, texts(arguments));
+                    self.fail(Fault::new(at, width, message))
+                }
                 Err(Failed::NoSuchFunction) => self.fail(funcs::not_defined(name, at)),
                 Err(Failed::Unavailable { kind, message, hints }) => {
-                    let error = Error::at(kind, self.source.place(at, width), message);
-                    let error = hints.into_iter().fold(error, Error::hint);
-                    Ok(Value::Unknown(self.unknowns.push(error)))
+                    let message = self.source.without_made(message, texts(arguments));
+                    let reason = Fault { at, width, message, hints, kind };
+                    Ok(Value::Unknown(self.unknowns.push(reason)))
                 }
             },
         }
@@ -390,6 +400,10 @@ impl Run<'_> {
             }
         }
     }
+}
+
+fn texts(values: &[Value]) -> impl Iterator<Item = Cow<'_, str>> {
+    values.iter().filter(|value| matches!(value, Value::Text(_))).map(shown)
 }
 
 /// A value as an action prints it.

@@ -74,6 +74,11 @@ impl Fault {
         self
     }
 
+    /// What kind of error it is.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
     /// As the error of a file.
     pub(crate) fn of(self, source: &Source) -> Error {
         let error = Error::at(self.kind, source.place(self.at, self.width), self.message);

@@ -83,6 +83,8 @@ pub(super) enum Term {
 
 /// How deep parentheses and blocks may stand in each other.
 const DEEPEST: usize = 100;
+/// The most variables in one scope: each use looks through them.
+const MOST_VARIABLES: usize = 1000;
 
 /// Parses `source`.
 pub(crate) fn parse(source: &str) -> Result<Tree, Fault> {
@@ -286,6 +288,10 @@ impl Parser {
         }
         if !assigns {
             self.variables.extend(variables.iter().cloned());
+            if self.variables.len() > MOST_VARIABLES {
+                let message = format!("more than {MOST_VARIABLES} variables at a time");
+                return Err(Fault::new(at, 2, message).too_large());
+            }
         }
         let (at, end) = (rest[0].at, rest[rest.len() - 1].end);
         Ok(Pipe { variables, assigns, commands, at, end })
