@@ -24,7 +24,7 @@ use clap::Args;
 
 use crate::ecs::{self, AccessKey, Cloud, Refusal, Selection, Target};
 use crate::plugin::{self, CannotEnter, Globals};
-use crate::project::{self, Environment, Project};
+use crate::project::{self, Environment, Origin, Project};
 use crate::ui::{Explain, Failure, Picker, Ui};
 
 use asker::Asker;
@@ -111,7 +111,10 @@ impl Options {
     /// Goes to the directory that `-C` names and reads the project of it. Asks nothing of AWS.
     pub fn project(&mut self, ui: &Ui) -> Result<Project, Failure> {
         self.globals.enter()?;
-        self.load(&surroundings(), ui)
+        let environment = surroundings();
+        let wanted = self.wanted(self.load(&environment, ui)?, &environment);
+        self.tell(&wanted, ui);
+        Ok(wanted.project)
     }
 
     /// As [`Options::project`], and puts together which task is wanted. Nothing named at all is
@@ -151,10 +154,13 @@ impl Options {
             service: self.globals.service.clone(),
         };
         let project = project::load(&options, environment)?;
-        match &project.config {
-            Some(config) => ui.detail(&format!("project {}", config.display())),
-            None => ui.detail(&format!("no project in {} or above", environment.current_dir.display())),
+        for file in [&project.config, &project.presets_file].into_iter().flatten() {
+            ui.detail(&format!("project {}", file.display()));
         }
+        if project.config.is_none() && project.presets_file.is_none() {
+            ui.detail(&format!("no project in {} or above", environment.current_dir.display()));
+        }
+        project.remarks.iter().for_each(|remark| ui.detail(remark));
         project.warnings.iter().for_each(|warning| ui.warn(warning));
         if let Some(error) = &project.definition_error {
             ui.detail(&format!("family and containers are not known: {error}"));
@@ -217,42 +223,51 @@ impl Options {
 
     /// Where each value came from.
     fn tell(&self, wanted: &Wanted, ui: &Ui) {
+        self.sources(wanted).iter().for_each(|line| ui.detail(line));
+    }
+
+    fn sources(&self, wanted: &Wanted) -> Vec<String> {
         let Wanted { selection, project, .. } = wanted;
         let Globals { cluster, service, profile, region, .. } = &self.globals;
-        let files: Vec<String> = [&project.config, &project.presets_file]
-            .into_iter()
-            .flatten()
-            .map(|file| file.display().to_string())
-            .collect();
-        let files = files.join(" or ");
-        let or_files =
-            |other: &str| if files.is_empty() { other.to_owned() } else { format!("{files} or {other}") };
-        for (what, value, given, asked, else_by) in [
-            ("region", &wanted.region, region, "--region or ECSX_REGION", or_files("AWS_REGION")),
-            (
-                "profile",
-                &wanted.profile,
-                profile,
-                "--profile or ECSX_PROFILE",
-                plugin::env::AWS_PROFILE.into(),
-            ),
-            ("cluster", &selection.cluster, cluster, "--cluster or ECSX_CLUSTER", or_files("ECS_CLUSTER")),
-            ("service", &selection.service, service, "--service or ECSX_SERVICE", files.clone()),
-            ("family", &selection.family, &self.family, "--family", files.clone()),
-            ("task", &selection.task, &self.task, "--task or ECSX_TASK", files.clone()),
+        let origins = &project.origins;
+        let set = |name: &str| project.variables.contains_key(name);
+        let of_profile = match set(plugin::env::AWS_PROFILE) {
+            true => "AWS_PROFILE of an envfile",
+            false => plugin::env::AWS_PROFILE,
+        };
+        let of_region = match set(plugin::env::AWS_DEFAULT_REGION) {
+            true => "AWS_DEFAULT_REGION of an envfile",
+            false => "an ARN",
+        };
+        [
+            ("region", &wanted.region, region, "--region or ECSX_REGION", &origins.region, of_region),
+            ("profile", &wanted.profile, profile, "--profile or ECSX_PROFILE", &None, of_profile),
+            ("cluster", &selection.cluster, cluster, "--cluster or ECSX_CLUSTER", &origins.cluster, ""),
+            ("service", &selection.service, service, "--service or ECSX_SERVICE", &origins.service, ""),
+            ("family", &selection.family, &self.family, "--family", &origins.family, ""),
+            ("task", &selection.task, &self.task, "--task or ECSX_TASK", &None, ""),
             (
                 "container",
                 &selection.container,
                 &self.container,
                 "--container or ECSX_CONTAINER",
-                files.clone(),
+                &origins.container,
+                "",
             ),
-        ] {
-            if let Some(value) = value {
-                let source = if given.as_ref() == Some(value) { asked } else { &else_by };
-                ui.detail(&format!("{what} {value} ({source})"));
-            }
-        }
+        ]
+        .into_iter()
+        .filter_map(|(what, value, given, asked, origin, otherwise)| {
+            let value = value.as_ref()?;
+            let source = match origin {
+                _ if given.as_ref() == Some(value) => asked.to_owned(),
+                // The only other way to ask for one.
+                Some(Origin::Asked) => "ECS_CLUSTER".to_owned(),
+                Some(origin) => origin.to_string(),
+                None => otherwise.to_owned(),
+            };
+            Some(format!("{what} {value} ({source})"))
+        })
+        .collect()
     }
 }
 
@@ -374,6 +389,30 @@ mod tests {
         assert_eq!(region(PROJECT, &variables, &[]), "eu-west-1");
         assert_eq!(region(PROJECT, &variables, &["--region", "of-flag"]), "of-flag");
         assert_eq!(region("cluster: c\n", &variables, &[]), "of-environment");
+    }
+
+    #[test]
+    fn each_value_is_told_with_what_it_is_from() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("ecspresso.yml"), PROJECT).unwrap();
+        std::fs::write(directory.path().join("ecsx.yml"), "container: app\n").unwrap();
+        let environment = Environment {
+            variables: [("ECS_CLUSTER".to_owned(), "c".to_owned())].into_iter().collect(),
+            current_dir: directory.path().to_path_buf(),
+            home: None,
+        };
+        let options = Program::try_parse_from(["program", "--profile", "p"]).unwrap().options;
+        let ui = Ui::new(clap::ColorChoice::Never, 0, true);
+        let wanted = options.wanted(options.load(&environment, &ui).unwrap(), &environment);
+        let file = |name: &str| directory.path().join(name).display().to_string();
+        let expected = [
+            format!("region eu-west-1 ({})", file("ecspresso.yml")),
+            "profile p (--profile or ECSX_PROFILE)".to_owned(),
+            "cluster c (ECS_CLUSTER)".to_owned(),
+            format!("service web ({})", file("ecspresso.yml")),
+            format!("container app ({})", file("ecsx.yml")),
+        ];
+        assert_eq!(options.sources(&wanted), expected);
     }
 
     #[test]

@@ -10,11 +10,12 @@ use super::lookup::{Function, Location, Lookups};
 #[derive(Debug, Default)]
 pub(crate) struct Config {
     pub(crate) region: Option<String>,
-    /// `default` where the file does not say.
     pub(crate) cluster: Option<String>,
     pub(crate) service: Option<String>,
     pub(crate) service_definition: Option<PathBuf>,
     pub(crate) task_definition: Option<PathBuf>,
+    /// The file says nothing at all.
+    pub(crate) is_empty: bool,
     /// Things that are odd, though no error.
     pub(crate) warnings: Vec<String>,
 }
@@ -50,7 +51,7 @@ pub(crate) struct Given {
 /// Decodes a configuration whose relative paths are meant from `folder`.
 pub(crate) fn decode(document: &Document<'_>, folder: &Path, given: Given) -> Result<Config, Error> {
     let Some(entries) = entries(document)? else {
-        return Ok(Config { cluster: Some("default".to_owned()), ..Config::default() });
+        return Ok(Config { is_empty: true, ..Config::default() });
     };
     let text = |key: &str, given: bool| match document.optional(&entries, key) {
         Err(error) if given && error.kind() == ErrorKind::Lookup => Ok(None),
@@ -61,10 +62,11 @@ pub(crate) fn decode(document: &Document<'_>, folder: &Path, given: Given) -> Re
     };
     let config = Config {
         region: text("region", given.region)?,
-        cluster: Some(text("cluster", given.cluster)?.unwrap_or_else(|| "default".to_owned())),
+        cluster: text("cluster", given.cluster)?,
         service: text("service", given.service)?,
         service_definition: path("service_definition")?,
         task_definition: path("task_definition")?,
+        is_empty: entries.is_empty(),
         warnings: warnings(document, &entries),
     };
     path("express_definition")?;

@@ -19,6 +19,8 @@ pub(crate) struct Found {
     pub(crate) presets: Option<PathBuf>,
     /// The configuration was asked for: `config` of an `ecsx.yml` does not count.
     pub(crate) asked_for: bool,
+    /// Files of parents that somebody else may have put there.
+    pub(crate) passed_over: Vec<PathBuf>,
 }
 
 /// Finds the files: those named, else those of the nearest directory that has any.
@@ -34,7 +36,7 @@ pub(crate) fn find(named: Option<&Path>, environment: &Environment) -> Result<Fo
     let config = named_config(&environment.current_dir, &named)?;
     let folder = config.parent().unwrap_or(&config);
     let presets = in_folder(folder, &PRESETS).or_else(|| nearest(environment).presets);
-    Ok(Found { config: Some(config), presets, asked_for: true })
+    Ok(Found { config: Some(config), presets, asked_for: true, passed_over: Vec::new() })
 }
 
 /// The configuration that a path means, seen from `base`, be it there or not. Of a directory it
@@ -62,21 +64,47 @@ pub(crate) fn named_config(base: &Path, named: &Path) -> Result<PathBuf, Error> 
     Ok(config)
 }
 
-/// The files of the current directory, else of the nearest parent up to the repository's root
-/// or the home directory.
+/// The files of the current directory, else of the nearest parent within the repository or the
+/// home directory. Outside of both, parents are not asked.
 fn nearest(environment: &Environment) -> Found {
-    for folder in environment.current_dir.ancestors() {
-        let found = Found {
+    // Links would hide where home is.
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let home = environment.home.as_deref().map(real);
+    let is_last = |folder: &Path| folder.join(".git").exists() || home.as_ref() == Some(&real(folder));
+    let current = environment.current_dir.as_path();
+    let count = current.ancestors().position(is_last).unwrap_or(0) + 1;
+    let mut passed_over = Vec::new();
+    for folder in current.ancestors().take(count) {
+        let mut found = Found {
             config: in_folder(folder, &NAMES).or_else(|| old_habit(folder)),
             presets: in_folder(folder, &PRESETS),
-            asked_for: false,
+            ..Found::default()
         };
-        let last = folder.join(".git").exists() || environment.home.as_deref() == Some(folder);
-        if found != Found::default() || last {
-            return found;
+        if folder != current {
+            for file in [&mut found.config, &mut found.presets] {
+                passed_over.extend(file.take_if(|path| is_anybodys(folder, path)));
+            }
+        }
+        if found.config.is_some() || found.presets.is_some() {
+            return Found { passed_over, ..found };
         }
     }
-    Found::default()
+    Found { passed_over, ..Found::default() }
+}
+
+/// Whether somebody else may have put the file there, as in `/tmp`.
+#[cfg(unix)]
+fn is_anybodys(folder: &Path, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let me = rustix::process::geteuid().as_raw();
+    // The link's owner, where it is one.
+    let others = std::fs::symlink_metadata(path).is_ok_and(|file| ![0, me].contains(&file.uid()));
+    others && std::fs::metadata(folder).is_ok_and(|folder| folder.mode() & 0o002 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_anybodys(_: &Path, _: &Path) -> bool {
+    false
 }
 
 fn in_folder(folder: &Path, names: &[&str]) -> Option<PathBuf> {

@@ -16,6 +16,7 @@ mod find;
 pub mod fuzzing;
 mod jsonnet;
 mod lookup;
+mod origin;
 mod presets;
 mod reader;
 mod template;
@@ -32,6 +33,7 @@ use reader::Reader;
 
 pub use ecsta::Ecsta;
 pub use error::{Error, ErrorKind, Place};
+pub use origin::{Origin, Origins};
 pub use presets::{Forward, Preset};
 pub use variables::Variables;
 
@@ -70,6 +72,10 @@ pub struct Project {
     pub definition_error: Option<Box<Error>>,
     /// What is odd, though no error: a line each, for stderr.
     pub warnings: Vec<String>,
+    /// What is only worth saying to who asks: a line each, for stderr.
+    pub remarks: Vec<String>,
+    /// Where the values are from.
+    pub origins: Origins,
 }
 
 /// What the command line says of the project.
@@ -136,18 +142,51 @@ pub fn load(options: &Options, environment: &Environment) -> Result<Project, Err
         _ => presets::File::default(),
     };
 
-    let region = environment.variables.get("AWS_REGION").filter(|region| !region.is_empty());
+    let file = |path: &Option<PathBuf>| path.clone().map_or(Origin::Default, Origin::File);
+    let (of_own, of_config) = (file(&found.presets), file(&found.config));
+    let pick = |asked: &Option<String>, own: Option<String>, config: Option<String>| {
+        let asked = asked.clone().map(|value| (value, Origin::Asked));
+        let own = own.map(|value| (value, of_own.clone()));
+        asked.or(own).or_else(|| config.map(|value| (value, of_config.clone())))
+    };
+    let region = environment.variables.get("AWS_REGION").filter(|region| !region.is_empty()).cloned();
+    let region = pick(&options.region, own.region, config.region)
+        .or_else(|| region.map(|region| (region, Origin::Variable("AWS_REGION"))));
+    let cluster = pick(&options.cluster, own.cluster, config.cluster);
+    // Nobody's choice, but ecspresso's.
+    let fallback = || found.config.as_ref().map(|_| ("default".to_owned(), Origin::Default));
+    let mut warnings = config.warnings;
+    if let (Some(path), true, None) = (&found.config, config.is_empty, &cluster) {
+        let message = "it is empty, and so the cluster is \"default\"";
+        warnings.push(format!("{}: {message}", path.display()));
+    }
+    let ((region, of_region), (cluster, of_cluster), (service, of_service)) = (
+        region.unzip(),
+        cluster.or_else(fallback).unzip(),
+        pick(&options.service, own.service, config.service).unzip(),
+    );
+    let passed_over = |path: &PathBuf| {
+        format!("{} is not taken: anybody may have put it into this parent directory", path.display())
+    };
     let mut project = Project {
+        remarks: found.passed_over.iter().map(passed_over).collect(),
+        origins: Origins {
+            region: of_region,
+            cluster: of_cluster,
+            service: of_service,
+            family: own.family.as_ref().map(|_| of_own.clone()),
+            container: own.container.as_ref().map(|_| of_own.clone()),
+        },
         config: found.config,
-        region: options.region.clone().or(own.region).or(config.region).or_else(|| region.cloned()),
-        cluster: options.cluster.clone().or(own.cluster).or(config.cluster),
-        service: options.service.clone().or(own.service).or(config.service),
+        region,
+        cluster,
+        service,
         service_definition: config.service_definition,
         task_definition: config.task_definition,
         container: own.container,
         presets_file: found.presets,
         presets: own.presets,
-        warnings: config.warnings,
+        warnings,
         variables: set,
         ..Project::default()
     };
@@ -155,6 +194,9 @@ pub fn load(options: &Options, environment: &Environment) -> Result<Project, Err
         let folder = project.config.as_deref().and_then(std::path::Path::parent).unwrap_or(path);
         match reader.definition(path, folder) {
             Ok(definition) => {
+                if definition.family.is_some() {
+                    project.origins.family.get_or_insert(Origin::File(path.clone()));
+                }
                 project.family = definition.family;
                 project.containers = definition.containers;
             }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use ecsx::project::Origin;
+
 use crate::Scene;
 
 fn config(scene: &Scene) -> Option<PathBuf> {
@@ -24,8 +26,10 @@ fn ecspressos_names_are_taken_in_its_order() {
 
 #[test]
 fn the_nearest_parent_speaks_up_to_the_repository_or_home() {
-    let scene = Scene::new(&[("ecspresso.yml", ""), ("a/ecspresso.yaml", "")]);
+    let files = [("ecspresso.yml", ""), ("a/ecspresso.yaml", "")];
+    let scene = Scene::new(&[&files[..], &[(".git/HEAD", "")]].concat());
     assert_eq!(taken(&scene.in_folder("a/b/c")), "a/ecspresso.yaml");
+    assert_eq!(config(&Scene::new(&files).in_folder("a/b/c")), None, "outside of both no parent is asked");
 
     let scene = Scene::new(&[("ecspresso.yml", ""), ("repo/.git/HEAD", "")]).in_folder("repo/a");
     assert_eq!(config(&scene), None, "another repository's parent is not asked");
@@ -36,6 +40,34 @@ fn the_nearest_parent_speaks_up_to_the_repository_or_home() {
     let mut scene = Scene::new(&[("ecspresso.yml", "")]).in_folder("home/a");
     scene.environment.home = Some(scene.path("home"));
     assert_eq!(config(&scene), None);
+}
+
+#[cfg(unix)]
+#[test]
+fn home_is_found_through_links() {
+    let mut scene = Scene::new(&[("home/ecspresso.yml", ""), ("ecspresso.yml", "")]).in_folder("home/a");
+    std::os::unix::fs::symlink(scene.path("home"), scene.path("link")).unwrap();
+    scene.environment.home = Some(scene.path("link"));
+    assert_eq!(taken(&scene), "home/ecspresso.yml");
+}
+
+/// (Only root can give a file away.)
+#[cfg(unix)]
+#[test]
+fn what_anybody_may_have_put_into_a_parent_is_not_taken() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scene = Scene::new(&[("ecspresso.yml", ""), (".git/HEAD", ""), ("ecsx.yml", "cluster: evil")]);
+    fs::set_permissions(scene.root(), fs::Permissions::from_mode(0o1777)).unwrap();
+    for name in ["ecspresso.yml", "ecsx.yml"] {
+        if std::os::unix::fs::chown(scene.path(name), Some(12345), None).is_err() {
+            return;
+        }
+    }
+    assert_eq!(taken(&scene), "ecspresso.yml", "who goes there wants it");
+    let project = scene.in_folder("t/a").load();
+    assert_eq!((project.config, project.cluster), (None, None));
+    assert!(project.remarks.iter().any(|remark| remark.contains("ecspresso.yml")), "{:?}", project.remarks);
 }
 
 #[test]
@@ -113,4 +145,31 @@ fn a_folder_means_the_configuration_in_it() {
     assert_eq!(taken(&scene), "d/ecspresso.jsonnet");
     scene.options.config = Some("../../empty".into());
     assert!(scene.refused().to_string().contains("in ../../empty"), "what was typed");
+}
+
+#[test]
+fn an_empty_configuration_means_the_cluster_default_and_says_so() {
+    let warned = |text: &str| !Scene::yaml(text).load().warnings.is_empty();
+    assert!(warned("") && warned("# nothing\n"));
+    assert!(!warned("service: s\n"));
+    let mut scene = Scene::yaml("");
+    scene.options.cluster = Some("c".into());
+    assert!(scene.load().warnings.is_empty(), "another was named");
+}
+
+#[test]
+fn every_value_says_where_it_is_from() {
+    let files = [("ecspresso.yml", "region: r\nservice: s\n"), ("ecsx.yml", "container: app\nservice: t\n")];
+    let mut scene = Scene::new(&files);
+    scene.options.cluster = Some("c".into());
+    let origins = scene.load().origins;
+    assert_eq!(origins.region, Some(Origin::File(scene.path("ecspresso.yml"))));
+    assert_eq!(origins.cluster, Some(Origin::Asked));
+    assert_eq!(origins.service, Some(Origin::File(scene.path("ecsx.yml"))));
+    assert_eq!(origins.container, Some(Origin::File(scene.path("ecsx.yml"))));
+    assert_eq!(origins.family, None);
+    let scene = Scene::yaml("service: s\n").set("AWS_REGION", "r");
+    let origins = scene.load().origins;
+    assert_eq!(origins.region, Some(Origin::Variable("AWS_REGION")));
+    assert_eq!(origins.cluster, Some(Origin::Default));
 }

@@ -35,6 +35,7 @@ fn its_defaults_are_over_the_configuration_beside_it() {
     let scene = Scene::new(&[
         ("ecspresso.yml", "region: r\ncluster: c\nservice: s\n"),
         ("ecsx.yml", "cluster: mine\ncontainer: app\nfamily: f\n"),
+        (".git/HEAD", ""),
     ]);
     let project = scene.in_folder("deeper").load();
     assert_eq!(project.region.as_deref(), Some("r"));
