@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         let (wishes, flags) = (args.wishes()?, args.flags()?);
         let mut wanted = args.options.read(&ui)?;
         let chosen = presets::choose(wishes, flags, &wanted.project)?;
+        chosen.warnings.iter().for_each(|warning| ui.warn(warning));
         wanted.selection.container = chosen.container.or(wanted.selection.container);
         let (locals, wanted) = (locals::bind(chosen.asked)?, Arc::new(wanted));
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,5 +1,7 @@
 //! Forwards by name, from the project's `ecsx.yml`.
 
+use std::path::Path;
+
 use ecsx::project::{self, Preset, Project};
 use ecsx::session::forward::{Bind, FORMS, Spec, Wish};
 use ecsx::ui::{Failure, Ui, harmless};
@@ -15,6 +17,8 @@ pub(crate) struct Chosen {
     pub(crate) asked: Vec<Asked>,
     /// The container to go through, if the flags or the presets say.
     pub(crate) container: Option<String>,
+    /// What to warn of.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// One forward.
@@ -38,6 +42,7 @@ pub(crate) struct Flags {
 pub(crate) fn choose(wishes: Vec<Wish>, flags: Flags, project: &Project) -> Result<Chosen, Failure> {
     let mut asked: Vec<Asked> = Vec::new();
     let mut through: Option<(String, String)> = None;
+    let mut warnings = Vec::new();
     for wish in wishes {
         let (spec, address, preset) = match wish {
             Wish::Spec(spec) => (spec, None, None),
@@ -58,10 +63,23 @@ pub(crate) fn choose(wishes: Vec<Wish>, flags: Flags, project: &Project) -> Resu
             }
         };
         let bind = spec.bind.clone().or_else(|| flags.bind.clone()).or(address).unwrap_or(Bind::Loopback);
+        // With a flag the person says so, not the file.
+        if let (Some(name), None, true) = (&preset, &flags.bind, lets_others_in(&bind)) {
+            let file = project.presets_file.as_deref().unwrap_or(Path::new("ecsx.yml")).display();
+            warnings.push(format!("{file} opens {name} to other machines: its address is not loopback"));
+        }
         asked.push(Asked { bind, spec, preset });
     }
     refuse_twice(&asked)?;
-    Ok(Chosen { asked, container: flags.container.or(through.map(|(_, container)| container)) })
+    Ok(Chosen { asked, container: flags.container.or(through.map(|(_, container)| container)), warnings })
+}
+
+fn lets_others_in(bind: &Bind) -> bool {
+    match bind {
+        Bind::Loopback => false,
+        Bind::Public => true,
+        Bind::Addresses(addresses) => addresses.iter().any(|address| !address.is_loopback()),
+    }
 }
 
 /// Or the second would find the port in use, by this very process.
@@ -202,6 +220,24 @@ mod tests {
         let chosen =
             choose(names(&["db"]), Flags { bind: Some(Bind::Public), container: None }, &project()).unwrap();
         assert_eq!(chosen.asked[0].bind, Bind::Public);
+    }
+
+    #[test]
+    fn a_preset_that_lets_other_machines_in_is_warned_of_unless_a_flag_says_where() {
+        let warned = |address: &str, bind: Option<Bind>| {
+            let forward = project::Forward { port: 80, address: Some(address.into()), ..Default::default() };
+            let presets = vec![preset("web", forward)];
+            let presets_file = Some("/p/ecsx.yml".into());
+            let project = Project { presets, presets_file, ..Project::default() };
+            choose(names(&["web"]), Flags { bind, container: None }, &project).unwrap().warnings
+        };
+        for address in ["*", "0.0.0.0", "::", "192.0.2.1"] {
+            assert!(warned(address, None)[0].starts_with("/p/ecsx.yml opens web"), "{address}");
+            assert!(warned(address, Some(Bind::Public)).is_empty(), "{address}");
+        }
+        for address in ["127.0.0.1", "::1", "localhost"] {
+            assert!(warned(address, None).is_empty(), "{address}");
+        }
     }
 
     #[test]
