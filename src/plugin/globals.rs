@@ -64,7 +64,7 @@ struct Options {
     #[arg(short = 'C', value_name = "DIR", value_hint = ValueHint::DirPath, global = true)]
     directory: Option<PathBuf>,
 
-    /// Project file (default: ecspresso.yml and the like, here or in a parent directory)
+    /// Project file (default: ecspresso.yml and the like, here or further up in the repository)
     #[arg(long, value_name = "FILE", env = env::CONFIG, hide_env_values = true, value_hint = ValueHint::FilePath, global = true)]
     config: Option<PathBuf>,
 
