@@ -238,6 +238,38 @@ fn a_task_that_dies_is_said_with_its_reason() {
     assert!(stderr.contains("is gone") && stderr.contains("STOPPED"), "{stderr}");
 }
 
+#[test]
+fn an_agent_that_answers_nothing_is_said_and_ctrl_c_leaves() {
+    let sandbox = sandbox();
+    let (stdin, mut keys) = std::io::pipe().unwrap();
+    let mut command = exec(&sandbox, &["-c", "echo ready; sleep 600"]);
+    command.stdin(stdin);
+    let mut child = ready(&mut command);
+    sandbox.admin("POST", "sessions/last/kill_agent", json!({}));
+    keys.write_all(b"x").unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("agent has not answered") && line.contains("Ctrl-C leaves"), "{line}");
+    interrupt(&child);
+    expect(&child.wait_with_output().unwrap(), 130, b"");
+}
+
+#[test]
+#[ignore = "takes 80 seconds"]
+fn an_agent_that_answers_nothing_is_given_up() {
+    let sandbox = sandbox();
+    let (stdin, mut keys) = std::io::pipe().unwrap();
+    let mut command = exec(&sandbox, &["-c", "echo ready; sleep 600"]);
+    command.stdin(stdin);
+    let child = ready(&mut command);
+    sandbox.admin("POST", "sessions/last/kill_agent", json!({}));
+    keys.write_all(b"x").unwrap();
+    let output = child.wait_with_output().unwrap();
+    expect(&output, 125, b"");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("acknowledged nothing for 75 s"), "{stderr}");
+}
+
 /// Starts it with pipes and waits for its first line, `ready`.
 fn ready(command: &mut Command) -> Child {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

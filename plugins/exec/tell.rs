@@ -10,7 +10,10 @@ use ecsx::ui::{Ui, Verbosity};
 pub(crate) fn report(ui: Ui) -> Report {
     Arc::new(move |notice, raw| {
         let detail = matches!(notice, Notice::Opened(_));
-        let warning = matches!(notice, Notice::Bare | Notice::Stuck(_) | Notice::Leaving | Notice::Idle);
+        let warning = matches!(
+            notice,
+            Notice::Bare | Notice::Stuck(_) | Notice::Doubtful(_) | Notice::Leaving | Notice::Idle
+        );
         let words = words(&notice, raw, ui.verbosity());
         match (raw, detail, warning) {
             (_, true, _) => ui.detail(&words),
@@ -41,6 +44,10 @@ fn words(notice: &Notice, raw: bool, verbosity: Verbosity) -> String {
         }
         Notice::Stuck(error) => format!("the connection cannot be made anew: {error}"),
         Notice::Resumed(after) => format!("the connection is back after {} s", after.as_secs()),
+        Notice::Doubtful(silence) => {
+            let leave = if raw { "~. after Enter" } else { "Ctrl-C" };
+            format!("the agent has not answered for {} s, though the connection is up. {leave} leaves", silence.as_secs())
+        }
         Notice::Leaving => "ECS is about to stop this task".into(),
         Notice::Interrupted { waits: false } => {
             "the command goes on after Ctrl-C; another one ends the session".into()

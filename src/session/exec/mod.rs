@@ -59,6 +59,8 @@ pub enum Notice {
     Lost(String),
     /// It cannot be made anew without a person.
     Stuck(SessionError),
+    /// The connection is there, and the agent has not answered for so long.
+    Doubtful(Duration),
     /// It is back, after so long.
     Resumed(Duration),
     /// The task is about to be stopped.

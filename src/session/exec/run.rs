@@ -16,7 +16,7 @@ use crate::ssm::channel::Stream;
 
 use super::lines::Lines;
 use super::stdio::{self, Local, Writer};
-use super::vigil::{Due, Idle, Vigil};
+use super::vigil::{Agent, Due, Idle, Sign, Vigil};
 use super::{ExecError, Notice, Outcome, Setting};
 
 /// How long the agent and the container's shell may take to start the command.
@@ -69,6 +69,7 @@ pub(super) struct Run<'a, C> {
     raw: Option<Raw>,
     size: (u32, u32),
     vigil: Vigil<C>,
+    agent: Agent,
     idle: Idle,
     started: bool,
     since: Instant,
@@ -111,6 +112,7 @@ impl<'a, C: Cloud> Run<'a, C> {
             raw: None,
             size: size().unwrap_or(NO_TERMINAL),
             vigil: Vigil::new(setting.cloud.clone(), target.clone(), now),
+            agent: Agent::new(now),
             idle: Idle::new(now, setting.keepalive),
             started: false,
             since: now,
@@ -226,7 +228,9 @@ impl<'a, C: Cloud> Run<'a, C> {
                 break;
             }
             self.session.write(front.split_to(room));
-            self.idle.spoke(Instant::now());
+            let now = Instant::now();
+            self.agent.active(room, now);
+            self.idle.spoke(now);
             if front.is_empty() {
                 self.unsent.pop_front();
             }
@@ -248,7 +252,10 @@ impl<'a, C: Cloud> Run<'a, C> {
     /// Ctrl-C, and the keys are not the command's: it is passed on. `false`: it is for us, as
     /// there is nothing to pass it on to, no way there, or it is the second one.
     fn interrupt(&mut self) -> bool {
-        let reachable = self.started && self.exited.is_none() && self.session.lost_since().is_none();
+        let reachable = self.started
+            && self.exited.is_none()
+            && self.session.lost_since().is_none()
+            && !self.agent.is_doubtful();
         if self.raw.is_some() || self.interrupt != Interrupt::None || !reachable {
             return false;
         }
@@ -299,7 +306,9 @@ impl<'a, C: Cloud> Run<'a, C> {
                 }
             }
             Event::Data(stream, bytes) => {
-                self.vigil.heard(Instant::now());
+                let now = Instant::now();
+                self.vigil.heard(now);
+                self.agent.active(0, now);
                 match stream {
                     Stream::Output => {
                         self.received(bytes);
@@ -318,13 +327,10 @@ impl<'a, C: Cloud> Run<'a, C> {
                     self.report(Notice::Resumed(after));
                 }
             }
+            Event::Publication(flows) => self.agent.paused = !flows,
             Event::Ended(error) => return self.ended(error),
-            Event::Retrying(_)
-            | Event::ConnectFailed
-            | Event::Publication(_)
-            | Event::Writable
-            | Event::FlagTaken
-            | Event::Heard => {}
+            Event::Retrying(_) | Event::ConnectFailed | Event::Writable | Event::FlagTaken | Event::Heard => {
+            }
         }
         Ok(None)
     }
@@ -438,16 +444,34 @@ impl<'a, C: Cloud> Run<'a, C> {
             });
         }
         self.vigil.tick(now, lost.is_some() || self.session.unacknowledged_since().is_some());
+        self.sign(now)?;
         match self.idle.tick(now) {
             Due::Nothing => {}
             Due::Warning if self.setting.mode == Mode::Piped => {}
             Due::Warning => self.report(Notice::Idle),
-            Due::Keepalive => {
-                self.session.resize(self.size.0, self.size.1);
-                self.idle.spoke(now);
-            }
+            Due::Keepalive => self.send_size(now),
         }
         Ok(())
+    }
+
+    /// Looks for signs of an agent.
+    fn sign(&mut self, now: Instant) -> Result<(), ExecError> {
+        if !self.started || self.exited.is_some() {
+            return Ok(());
+        }
+        match self.agent.tick(now, self.session.is_drained(), self.session.silent_since()) {
+            Sign::Fine => {}
+            Sign::Ask => self.send_size(now),
+            Sign::Doubtful(silence) => self.report(Notice::Doubtful(silence)),
+            Sign::Mute(silence) => return Err(SessionError::Mute { seconds: silence.as_secs() }.into()),
+        }
+        Ok(())
+    }
+
+    /// A message that changes nothing.
+    fn send_size(&mut self, now: Instant) {
+        self.session.resize(self.size.0, self.size.1);
+        self.idle.spoke(now);
     }
 
     fn report(&self, notice: Notice) {
