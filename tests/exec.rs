@@ -603,12 +603,14 @@ fn the_terminal_is_as_before_after_a_panic() {
 #[test]
 fn leaving_works_without_a_network() {
     let sandbox = sandbox();
-    let mut terminal = on_terminal(&sandbox, &["-q"]);
+    let mut terminal = on_terminal(&sandbox, &[]);
     terminal.wait_for("# ");
     sandbox.admin("POST", "outage", json!({"seconds": 60}));
+    terminal.wait_for("connection lost; making it anew. ~. after Enter leaves");
     terminal.type_keys("ls\r~?");
     terminal.wait_for("leave and end the session");
     terminal.type_keys("~.");
+    terminal.wait_for("left; ECS could not be told");
     assert_eq!(terminal.end(), Some(130));
 }
 

@@ -48,6 +48,10 @@ fn words(notice: &Notice, raw: bool, verbosity: Verbosity) -> String {
             let leave = if raw { "~. after Enter" } else { "Ctrl-C" };
             format!("the agent has not answered for {} s, though the connection is up. {leave} leaves", silence.as_secs())
         }
+        Notice::Left { ended: true } => "left; the session is ended".into(),
+        Notice::Left { ended: false } => {
+            "left; ECS could not be told, and ends the session after 20 minutes without input".into()
+        }
         Notice::Leaving => "ECS is about to stop this task".into(),
         Notice::Interrupted { waits: false } => {
             "the command goes on after Ctrl-C; another one ends the session".into()

@@ -26,9 +26,10 @@ pub(super) struct Joined {
 }
 
 /// ssm:TerminateSession, within [`FAREWELL`] of the caller's. A failure is no news: the session may
-/// be over, or the caller not allowed to, and then the service's idle timeout ends it.
-pub(super) async fn terminate<C: Cloud>(cloud: &C, id: &str) {
-    let _ = cloud.terminate_session(id).await;
+/// be over, or the caller not allowed to, and then the service's idle timeout ends it. `false`: it
+/// failed.
+pub(super) async fn terminate<C: Cloud>(cloud: &C, id: &str) -> bool {
+    cloud.terminate_session(id).await.is_ok()
 }
 
 /// Dials.

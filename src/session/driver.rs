@@ -434,8 +434,9 @@ impl<C: Cloud> Session<C> {
     }
 
     /// Ends the session: tells the agent by flag where it understands one, then the service, and
-    /// closes the socket. Takes less than 2 s, whatever the network does.
-    pub async fn leave(mut self, flag: bool) {
+    /// closes the socket. Takes less than 2 s, whatever the network does. `false`: the service may
+    /// not know of it.
+    pub async fn leave(mut self, flag: bool) -> bool {
         let goodbye = async {
             if flag && matches!(self.contact, Contact::Up(_)) {
                 self.flag(Flag::TerminateSession);
@@ -445,11 +446,12 @@ impl<C: Cloud> Session<C> {
                 };
                 let _ = timeout(FAREWELL, taken).await;
             }
-            calls::terminate(&*self.cloud, &self.id).await;
+            let told = calls::terminate(&*self.cloud, &self.id).await;
             if let Contact::Up(link) = self.contact {
                 link.close().await;
             }
+            told
         };
-        let _ = timeout(calls::FAREWELL, goodbye).await;
+        timeout(calls::FAREWELL, goodbye).await.unwrap_or(false)
     }
 }

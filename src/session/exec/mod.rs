@@ -63,6 +63,11 @@ pub enum Notice {
     Doubtful(Duration),
     /// It is back, after so long.
     Resumed(Duration),
+    /// The session is left while its connection is lost. `ended`: ECS knows.
+    Left {
+        /// Whether ECS ended the session.
+        ended: bool,
+    },
     /// The task is about to be stopped.
     Leaving,
     /// Ctrl-C was passed on, and the command goes on. `waits`: it is behind stdin that the command

@@ -23,6 +23,8 @@ use super::{ExecError, Notice, Outcome, Setting};
 const START: Duration = Duration::from_secs(30);
 /// How long the agent may take to close a session whose command has ended.
 const CLOSING: Duration = Duration::from_secs(2);
+/// How long ECS may take to end a session that is left while its connection is lost.
+const PARTING: Duration = Duration::from_millis(400);
 /// A shorter break of the connection is not worth a word.
 const BREAK: Duration = Duration::from_secs(2);
 /// Keys that may wait for the network, bytes: with less, `~.` would not be seen behind them.
@@ -141,7 +143,12 @@ impl<'a, C: Cloud> Run<'a, C> {
             }
             written = self.write_out(leaving(&done)) => written,
         };
-        if !self.closed {
+        let cut_off = self.session.lost_since().is_some() && leaving(&done);
+        if cut_off {
+            // Nobody waits for a network to leave it.
+            let ended = timeout(PARTING, self.session.leave(false)).await.unwrap_or(false);
+            (self.setting.report)(Notice::Left { ended }, false);
+        } else if !self.closed {
             self.session.leave(false).await;
         }
         match (done?, written) {
