@@ -334,10 +334,13 @@ impl<'a, C: Cloud> Run<'a, C> {
                     self.report(Notice::Resumed(after));
                 }
             }
-            Event::Publication(flows) => self.agent.paused = !flows,
             Event::Ended(error) => return self.ended(error),
-            Event::Retrying(_) | Event::ConnectFailed | Event::Writable | Event::FlagTaken | Event::Heard => {
-            }
+            Event::Retrying(_)
+            | Event::Publication(_)
+            | Event::ConnectFailed
+            | Event::Writable
+            | Event::FlagTaken
+            | Event::Heard => {}
         }
         Ok(None)
     }

@@ -83,8 +83,6 @@ impl<C: Cloud> Vigil<C> {
 /// Whether there still is an agent, while the link is up.
 #[derive(Debug)]
 pub(super) struct Agent {
-    /// The gateway asked to wait for it.
-    pub(super) paused: bool,
     /// Since when it owes an answer and could give it.
     owes: Option<Instant>,
     told: bool,
@@ -111,7 +109,7 @@ pub(super) enum Sign {
 
 impl Agent {
     pub(super) fn new(now: Instant) -> Self {
-        Self { paused: false, owes: None, told: false, input: 0, active: now, asked: false, ticked: now }
+        Self { owes: None, told: false, input: 0, active: now, asked: false, ticked: now }
     }
 
     /// So many bytes went to the command, or came from it (0).
@@ -132,7 +130,7 @@ impl Agent {
         if drained {
             self.input = 0;
         }
-        let Some(silent) = silent.filter(|_| !self.paused && !slept && self.input <= STUCK) else {
+        let Some(silent) = silent.filter(|_| !slept && self.input <= STUCK) else {
             (self.owes, self.told) = (None, false);
             let quiet = drained && now.saturating_duration_since(self.active) >= ASK;
             return if quiet && !std::mem::replace(&mut self.asked, true) { Sign::Ask } else { Sign::Fine };
@@ -238,9 +236,6 @@ mod tests {
     fn silence_counts_only_while_the_agent_could_speak_and_should() {
         let start = Instant::now();
         assert_eq!(signs(&mut Agent::new(start), start, false, |_| None), [], "the link is down");
-        let mut paused = Agent::new(start);
-        paused.paused = true;
-        assert_eq!(signs(&mut paused, start, false, |_| Some(0)), []);
         let alive = signs(&mut Agent::new(start), start, false, |second| Some(second / 10 * 10));
         assert_eq!(alive, [], "an upload: something is always on its way");
         let mut pasted = Agent::new(start);
