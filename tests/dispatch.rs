@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 
-use support::suite::{Suite, said, spawn};
+use support::suite::{Said, Suite, said, spawn};
 use support::terminal::Terminal;
 
 #[test]
@@ -272,19 +272,22 @@ fn a_plugin_starts_with_no_signal_blocked_or_ignored() {
     assert_eq!(suite.run(&["x"]).stdout, direct.stdout);
 }
 
+/// Runs a line of sh that finds `ecsx` and the plugins in `bin`.
+fn through_sh(suite: &Suite, line: &str) -> Said {
+    let mut ecsx = suite.ecsx(&[]);
+    let path = format!("{}:{}:/usr/bin:/bin", suite.path("suite").display(), suite.path("bin").display());
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", line]).current_dir(suite.path("")).env_clear();
+    command.envs(ecsx.env("PATH", path).get_envs().filter_map(|(name, value)| Some((name, value?))));
+    said(&mut command)
+}
+
 /// nohup, service managers and `trap '' PIPE` have signals ignored on purpose.
 #[test]
 fn a_signal_that_the_caller_has_ignored_or_blocked_stays_so() {
     let suite = Suite::new();
     suite.program("bin/ecsx-x", "#!/bin/sh\ngrep -E '^Sig(Blk|Ign)' /proc/self/status\n");
-    let run = |program: &str, before: &str| {
-        let mut sh = suite.ecsx(&[]);
-        let path = format!("{}:{}:/usr/bin:/bin", suite.path("suite").display(), suite.path("bin").display());
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", &format!("{before}; exec {program}")]).env_clear();
-        command.envs(sh.env("PATH", path).get_envs().filter_map(|(name, value)| Some((name, value?))));
-        said(&mut command).stdout
-    };
+    let run = |program: &str, before: &str| through_sh(&suite, &format!("{before}; exec {program}")).stdout;
     let mut seen = Vec::new();
     for before in [":", "trap '' PIPE", "trap '' HUP INT", "trap '' HUP PIPE"] {
         let through = run("ecsx x", before);
@@ -293,6 +296,15 @@ fn a_signal_that_the_caller_has_ignored_or_blocked_stays_so() {
     }
     seen.dedup();
     assert_eq!(seen.len(), 4, "each is another one: {seen:?}");
+}
+
+#[test]
+fn a_stream_that_is_closed_is_closed_for_the_plugin_too() {
+    let suite = Suite::new();
+    suite.program("bin/ecsx-x", "#!/bin/sh\n(echo said) 2>/dev/null && exit 0; exit 9\n");
+    for program in ["ecsx-x", "ecsx x"] {
+        assert_eq!(through_sh(&suite, &format!("exec {program} >&-")).code, Some(9), "{program}");
+    }
 }
 
 #[test]

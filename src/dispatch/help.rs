@@ -3,8 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
+use ecsx::plugin::exit;
 use ecsx::ui::Failure;
 
 use super::cli::{self, Help};
@@ -13,7 +14,7 @@ use super::suite::{Chosen, Suite};
 use super::{BUILT_IN, ask, handover, print};
 
 /// `ecsx help [NAME]`.
-pub(crate) fn main(suite: &Suite, help: &Help) -> Result<ExitCode, Failure> {
+pub(crate) fn main(suite: &Suite, help: &Help) -> Result<u8, Failure> {
     if let Some(directory) = &help.write_man {
         return write_manuals(suite, directory);
     }
@@ -67,7 +68,7 @@ fn group(text: &mut String, heading: &str, mut entries: Vec<(String, String)>) {
 }
 
 /// The manual where there is one and `man` to show it; else the plugin's own `--help`.
-fn of_plugin(suite: &Suite, help: &Help) -> Result<ExitCode, Failure> {
+fn of_plugin(suite: &Suite, help: &Help) -> Result<u8, Failure> {
     let Chosen { name, words, candidate } = suite.choose(&help.name)?;
     if words == help.name.len()
         && io::IsTerminal::is_terminal(&io::stdout())
@@ -84,18 +85,18 @@ fn of_plugin(suite: &Suite, help: &Help) -> Result<ExitCode, Failure> {
 }
 
 /// Shows a page with `man`; `None` where that does not work.
-fn show_manual(name: &Name, page: &[u8]) -> Option<ExitCode> {
+fn show_manual(name: &Name, page: &[u8]) -> Option<u8> {
     let file = std::env::temp_dir().join(format!("ecsx-{name}.{}.1", std::process::id()));
     let mut options = fs::File::options();
     let mut opened = options.write(true).create_new(true).open(&file).ok()?;
     let written = io::Write::write_all(&mut opened, page);
     let shown = written.and_then(|()| Command::new("man").arg(&file).stderr(Stdio::null()).status());
     let _ = fs::remove_file(&file);
-    shown.ok().filter(|status| status.success()).map(|_| ExitCode::SUCCESS)
+    shown.ok().filter(|status| status.success()).map(|_| exit::DONE)
 }
 
 /// Pages of ecsx and of its own plugins, for packages: `ecsx.1`, `ecsx-exec.1` and so on.
-fn write_manuals(suite: &Suite, directory: &Path) -> Result<ExitCode, Failure> {
+fn write_manuals(suite: &Suite, directory: &Path) -> Result<u8, Failure> {
     let cannot = |error| Failure::because(format!("cannot write to {}", directory.display()), error);
     fs::create_dir_all(directory).map_err(cannot)?;
     let mut page = Vec::new();
@@ -106,5 +107,5 @@ fn write_manuals(suite: &Suite, directory: &Path) -> Result<ExitCode, Failure> {
         let page = answer.map_err(|why| Failure::new(format!("{} {why}", candidate.path.display())))?;
         fs::write(directory.join(format!("ecsx-{name}.1")), page.stdout).map_err(cannot)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(exit::DONE)
 }

@@ -13,6 +13,8 @@ mod name;
 mod plugins;
 mod records;
 mod shell;
+#[cfg(unix)]
+mod start;
 mod suite;
 mod tab;
 mod trust;
@@ -20,7 +22,6 @@ mod version;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
-use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
 use ecsx::plugin::{Globals, env, exit};
@@ -37,27 +38,26 @@ const BUILT_IN: [&str; 4] = ["help", "plugin", "completion", "version"];
 /// follow ours.
 const TRANSLATED: [&str; 3] = [env::CONFIG, env::PROFILE, env::REGION];
 
-/// Runs the dispatcher on this process's arguments.
-pub(crate) fn main() -> ExitCode {
-    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
-    match words.split_first() {
-        Some((first, words)) if first == "__complete" => return tab::main(words),
-        // Most calls: no option of ours to read, and the environment is handed on as it is. clap
-        // would cost more than all the rest. Names that mean nothing are dealt with below.
-        Some((first, _)) if is_plugin(first) && !TRANSLATED.iter().any(|name| is_set(name)) => {
-            let suite = Suite::here(Globals::default());
-            if let Ok(chosen) = suite.choose(&words) {
-                let outcome = hand_over(&suite, &chosen, &words);
-                return outcome.unwrap_or_else(|failure| suite.ui().report(failure));
-            }
+/// Runs the dispatcher on the words after its own name. Gives the exit code.
+pub(crate) fn main(words: &[OsString]) -> u8 {
+    let first = words.first();
+    // Most calls: no option of ours to read, and the environment is handed on as it is. clap
+    // would cost more than all the rest. Names that mean nothing are dealt with below.
+    if first.is_some_and(|first| is_plugin(first)) && !TRANSLATED.iter().any(|name| is_set(name)) {
+        let suite = Suite::here(Globals::default());
+        if let Ok(chosen) = suite.choose(words) {
+            return conclude(&suite, hand_over(&suite, &chosen, words));
         }
-        _ => {}
+    }
+    #[cfg(unix)]
+    start::settle();
+    if first.is_some_and(|first| first == "__complete") {
+        return tab::main(&words[1..]);
     }
     let line: Vec<OsString> = std::iter::once("ecsx".into()).chain(words.iter().cloned()).collect();
     let parsed = ecsx::plugin::matches(cli::command(), &line)
         .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
-    let Cli { mut globals, command, help } =
-        parsed.unwrap_or_else(|error| cli::explain(error, &words).exit());
+    let Cli { mut globals, command, help } = parsed.unwrap_or_else(|error| cli::explain(error, words).exit());
     let entered = globals.enter();
     let suite = Suite::here(globals);
     let outcome = match entered {
@@ -71,11 +71,19 @@ pub(crate) fn main() -> ExitCode {
             Some(Commands::Version { output }) => version::main(&suite, &output),
             None => {
                 eprint!("{}", help::overview(&suite));
-                Ok(ExitCode::from(exit::USAGE))
+                Ok(exit::USAGE)
             }
         },
     };
-    outcome.unwrap_or_else(|failure| suite.ui().report(failure))
+    conclude(&suite, outcome)
+}
+
+/// The exit code of what was done; a failure is told.
+fn conclude(suite: &Suite, outcome: Result<u8, Failure>) -> u8 {
+    outcome.unwrap_or_else(|failure| {
+        suite.ui().show(&failure);
+        failure.exit_code()
+    })
 }
 
 /// Whether a first word can only be a plugin's name.
@@ -89,29 +97,29 @@ fn is_set(name: &str) -> bool {
 }
 
 /// Becomes the plugin that these words mean.
-fn run(suite: &Suite, words: &[OsString]) -> Result<ExitCode, Failure> {
+fn run(suite: &Suite, words: &[OsString]) -> Result<u8, Failure> {
     hand_over(suite, &suite.choose(words)?, words)
 }
 
-fn hand_over(suite: &Suite, chosen: &Chosen, words: &[OsString]) -> Result<ExitCode, Failure> {
+fn hand_over(suite: &Suite, chosen: &Chosen, words: &[OsString]) -> Result<u8, Failure> {
     let environment = suite.environment(&chosen.name);
     handover::hand_over(&chosen.candidate.path, &words[chosen.words..], &environment)
 }
 
 /// Prints what was asked for. A reader that has gone, as in `ecsx plugin list | head -1`, has
 /// what it wanted. Plugins and files have their say in it: nothing of that drives the terminal.
-fn print(text: &str) -> Result<ExitCode, Failure> {
+fn print(text: &str) -> Result<u8, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(harmless(text).as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::because("cannot write to stdout", error))
         }
-        _ => Ok(ExitCode::SUCCESS),
+        _ => Ok(exit::DONE),
     }
 }
 
 /// Prints `value` as one line of JSON.
-fn print_json(value: &impl serde::Serialize) -> Result<ExitCode, Failure> {
+fn print_json(value: &impl serde::Serialize) -> Result<u8, Failure> {
     let text = serde_json::to_string(value).map_err(|error| Failure::because("cannot write JSON", error))?;
     print(&format!("{text}\n"))
 }

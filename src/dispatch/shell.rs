@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::ValueEnum;
 use ecsx::ui::Failure;
@@ -66,7 +65,7 @@ impl Shell {
 }
 
 /// `ecsx completion`.
-pub(crate) fn main(completion: &Completion) -> Result<ExitCode, Failure> {
+pub(crate) fn main(completion: &Completion) -> Result<u8, Failure> {
     match (&completion.install, completion.shell) {
         (Some(Install::Install { shell }), _) => install(*shell),
         (None, Some(shell)) => print(shell.shim()),
@@ -74,7 +73,7 @@ pub(crate) fn main(completion: &Completion) -> Result<ExitCode, Failure> {
     }
 }
 
-fn install(shell: Option<Shell>) -> Result<ExitCode, Failure> {
+fn install(shell: Option<Shell>) -> Result<u8, Failure> {
     let shell = shell.or_else(Shell::current).ok_or_else(|| {
         Failure::new("cannot tell which shell to install for").hint("name it: `ecsx completion install zsh`")
     })?;

@@ -6,20 +6,19 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::process::ExitCode;
 
 use clap::{ArgMatches, Command, FromArgMatches as _};
-use ecsx::plugin::{Candidate, Completion, Globals, directive};
+use ecsx::plugin::{Candidate, Completion, Globals, directive, exit};
 
 use super::name::Name;
 use super::suite::{Chosen, Suite};
 use super::{BUILT_IN, ask, cli};
 
 /// Answers TAB and ends well.
-pub(crate) fn main(words: &[OsString]) -> ExitCode {
+pub(crate) fn main(words: &[OsString]) -> u8 {
     let completion = answer(words).unwrap_or_else(Completion::nothing);
     let _ = io::stdout().write_all(completion.to_string().as_bytes());
-    ExitCode::SUCCESS
+    exit::DONE
 }
 
 fn answer(words: &[OsString]) -> Option<Completion> {

@@ -1,7 +1,5 @@
 //! `ecsx version`: the whole suite.
 
-use std::process::ExitCode;
-
 use ecsx::ui::Failure;
 use serde::Serialize;
 
@@ -16,7 +14,7 @@ struct Version {
 }
 
 /// Prints the versions of ecsx and of the plugins that would run. Runs none of them.
-pub(crate) fn main(suite: &Suite, output: &Output) -> Result<ExitCode, Failure> {
+pub(crate) fn main(suite: &Suite, output: &Output) -> Result<u8, Failure> {
     let own = Version { name: "ecsx".into(), version: Some(env!("CARGO_PKG_VERSION").into()) };
     let plugins = suite.runnable().into_iter().map(|(name, candidate)| {
         let version = suite.known(&name, &candidate).version;

@@ -1,5 +1,7 @@
 //! Exit codes that every ecsx program keeps to (`docs/plugins.md`).
 
+/// Done.
+pub const DONE: u8 = 0;
 /// Something failed: project, AWS, session.
 pub const FAILED: u8 = 1;
 /// The command line could not be understood.
@@ -18,7 +20,7 @@ pub const INTERRUPTED: u8 = 130;
 /// Every code and what it means: the table of `docs/plugins.md`. A command that was run (a
 /// plugin, a remote command) keeps its own.
 pub const TABLE: [(u8, &str); 8] = [
-    (0, "done"),
+    (DONE, "done"),
     (FAILED, "something failed: project, AWS, session"),
     (USAGE, "the command line could not be understood"),
     (UNKNOWN, "a command ended, and there was no way to learn its exit code"),

@@ -106,8 +106,13 @@ impl Ui {
     /// A failure with its causes and hints; the exit code is the failure's own.
     pub fn report(&self, failure: impl Into<Failure>) -> ExitCode {
         let failure = failure.into();
-        self.write(&render(&failure));
-        ExitCode::from(failure.exit_code())
+        self.show(&failure);
+        failure.exit_code().into()
+    }
+
+    /// The same for a failure that is not (yet) the end.
+    pub fn show(&self, failure: &Failure) {
+        self.write(&render(failure));
     }
 
     /// stderr that is gone is no reason to fail.

@@ -8,7 +8,6 @@ mod wrong;
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
 
 use ecsx::plugin::{PROTOCOL_VERSION, env, exit};
 use ecsx::ui::Failure;
@@ -36,7 +35,7 @@ pub(crate) fn hand_over(
     program: &Path,
     arguments: &[OsString],
     environment: &[(&str, OsString)],
-) -> Result<ExitCode, Failure> {
+) -> Result<u8, Failure> {
     let why = match wrong::built_for_others(program) {
         Some(why) => why,
         None => match run(program, arguments, environment) {

@@ -5,16 +5,17 @@
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::Command;
 use std::{io, mem, ptr};
+
+use crate::dispatch::start::inherited_pipe;
 
 /// Becomes `program`. Comes back only if that failed.
 pub(crate) fn run(
     program: &Path,
     arguments: &[OsString],
     environment: &[(&str, OsString)],
-) -> io::Result<ExitCode> {
+) -> io::Result<u8> {
     let environment = environment.iter().map(|(name, value)| (name, value));
     let mut command = Command::new(program);
     command.args(arguments).envs(environment);
@@ -24,26 +25,6 @@ pub(crate) fn run(
     Err(command.exec())
 }
 
-/// Whether whoever started this process had SIGPIPE ignored, as service managers do.
-static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
-
-/// Run by the loader before Rust's own start, which has SIGPIPE ignored.
-#[used]
-#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
-#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
-static REMEMBER: extern "C" fn() = {
-    extern "C" fn remember() {
-        // SAFETY: reads the disposition into a structure of ours that may be all zeros.
-        let handler = unsafe {
-            let mut action: libc::sigaction = mem::zeroed();
-            libc::sigaction(libc::SIGPIPE, ptr::null(), &raw mut action);
-            action.sa_sigaction
-        };
-        PIPE_WAS_IGNORED.store(handler == libc::SIG_IGN, Ordering::Relaxed);
-    }
-    remember
-};
-
 /// What a plugin started directly would inherit, and [`Command`] resets.
 struct Signals {
     blocked: libc::sigset_t,
@@ -52,14 +33,13 @@ struct Signals {
 
 impl Signals {
     fn inherited() -> Self {
-        let pipe = if PIPE_WAS_IGNORED.load(Ordering::Relaxed) { libc::SIG_IGN } else { libc::SIG_DFL };
         // SAFETY: reads the mask into a structure of ours that may be all zeros.
         let blocked = unsafe {
             let mut blocked = mem::zeroed();
             libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), &raw mut blocked);
             blocked
         };
-        Self { blocked, pipe }
+        Self { blocked, pipe: inherited_pipe() }
     }
 
     fn restore(&self) -> io::Result<()> {

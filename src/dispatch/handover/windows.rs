@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::os::windows::io::AsRawHandle as _;
 use std::path::Path;
-use std::process::{Child, Command, ExitCode};
+use std::process::{Child, Command};
 use std::{io, mem, ptr};
 
 use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
@@ -20,14 +20,14 @@ pub(crate) fn run(
     program: &Path,
     arguments: &[OsString],
     environment: &[(&str, OsString)],
-) -> io::Result<ExitCode> {
+) -> io::Result<u8> {
     let environment = environment.iter().map(|(name, value)| (name, value));
     let mut child = Command::new(program).args(arguments).envs(environment).spawn()?;
     tie(&child);
     // SAFETY: the handler is a function without state that may run on any thread at any time.
     unsafe { SetConsoleCtrlHandler(Some(leave_it_to_the_child), 1) };
     let status = child.wait()?;
-    // All 32 bits are passed on: ExitCode holds eight, and a crash is 0xC000_0005 and the like.
+    // All 32 bits are passed on, though ours hold eight: a crash is 0xC000_0005 and the like.
     std::process::exit(status.code().unwrap_or(1))
 }
 

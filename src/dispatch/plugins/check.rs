@@ -3,7 +3,6 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use ecsx::plugin::{Completion, exit};
@@ -39,7 +38,7 @@ struct Subject<'a> {
     path: &'a Path,
 }
 
-pub(super) fn main(suite: &Suite, path: &Path) -> Result<ExitCode, Failure> {
+pub(super) fn main(suite: &Suite, path: &Path) -> Result<u8, Failure> {
     let path = if path.is_dir() { &install::program(path)?.1 } else { path };
     let path = std::path::absolute(path)
         .map_err(|error| Failure::because(format!("cannot look at {}", path.display()), error))?;
@@ -64,7 +63,7 @@ pub(super) fn main(suite: &Suite, path: &Path) -> Result<ExitCode, Failure> {
     print(&text)?;
     let broken = |finding: &&Finding| finding.outcome.is_err() && finding.about != ADVICE;
     let places = match findings.iter().filter(broken).count() {
-        0 => return Ok(ExitCode::SUCCESS),
+        0 => return Ok(exit::DONE),
         1 => "1 place".to_owned(),
         several => format!("{several} places"),
     };

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
 
 use ecsx::plugin::{Description, PROTOCOL_VERSION};
 use ecsx::ui::Failure;
@@ -13,7 +12,7 @@ use super::super::name::Name;
 use super::super::suite::{Chosen, Suite};
 use super::super::{print, print_json};
 
-pub(super) fn main(suite: &Suite, words: &[OsString], output: &Output) -> Result<ExitCode, Failure> {
+pub(super) fn main(suite: &Suite, words: &[OsString], output: &Output) -> Result<u8, Failure> {
     let Chosen { name, candidate, .. } = suite.choose(words)?;
     let description = describe(suite, &name, &candidate.path)?;
     suite

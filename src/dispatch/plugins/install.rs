@@ -4,7 +4,6 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use ecsx::plugin::exit;
 use ecsx::ui::Failure;
@@ -17,7 +16,7 @@ use super::inspect;
 
 const HOMELESS: &str = "cannot tell where your home is";
 
-pub(super) fn install(suite: &Suite, path: &Path, force: bool) -> Result<ExitCode, Failure> {
+pub(super) fn install(suite: &Suite, path: &Path, force: bool) -> Result<u8, Failure> {
     let (name, program) = program(path)?;
     if name.first_party().is_some() || super::super::BUILT_IN.contains(&name.as_str()) {
         return Err(Failure::new(format!("the name `{name}` belongs to ecsx")).hint("rename the program"));
@@ -59,7 +58,7 @@ pub(super) fn install(suite: &Suite, path: &Path, force: bool) -> Result<ExitCod
 
 /// Removes the file of this very name, whatever else the words could mean to `ecsx NAME`, and
 /// whether or not it is the one that runs.
-pub(super) fn remove(suite: &Suite, words: &[OsString]) -> Result<ExitCode, Failure> {
+pub(super) fn remove(suite: &Suite, words: &[OsString]) -> Result<u8, Failure> {
     let typed: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
     let name = Name::new(&typed.join("-"))
         .ok_or_else(|| Failure::new(format!("`{}` cannot be a plugin", typed.join(" "))).code(exit::USAGE))?;

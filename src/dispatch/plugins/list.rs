@@ -1,7 +1,6 @@
 //! `ecsx plugin list`: every name, the file that would run, and what is wrong. Runs nothing.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use ecsx::ui::Failure;
 use serde::Serialize;
@@ -34,7 +33,7 @@ struct Problem {
     problem: String,
 }
 
-pub(super) fn main(suite: &Suite, output: &Output) -> Result<ExitCode, Failure> {
+pub(super) fn main(suite: &Suite, output: &Output) -> Result<u8, Failure> {
     let entries: Vec<Entry> = suite.search.names().iter().map(|name| entry(suite, name)).collect();
     if output.json() {
         return print_json(&entries);

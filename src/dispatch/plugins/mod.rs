@@ -6,8 +6,6 @@ mod install;
 mod list;
 mod new;
 
-use std::process::ExitCode;
-
 use ecsx::ui::Failure;
 
 use super::cli::Plugins;
@@ -17,7 +15,7 @@ use super::suite::Suite;
 pub(crate) use new::Language;
 
 /// `ecsx plugin COMMAND`.
-pub(crate) fn main(suite: &Suite, command: Plugins) -> Result<ExitCode, Failure> {
+pub(crate) fn main(suite: &Suite, command: Plugins) -> Result<u8, Failure> {
     match command {
         Plugins::List { output } => list::main(suite, &output),
         Plugins::Which { name } => print(&format!("{}\n", suite.choose(&name)?.candidate.path.display())),

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
 
 use clap::ValueEnum;
 use ecsx::plugin::exit;
@@ -43,7 +42,7 @@ impl Language {
     }
 }
 
-pub(super) fn main(name: &str, language: Language, place: &Path) -> Result<ExitCode, Failure> {
+pub(super) fn main(name: &str, language: Language, place: &Path) -> Result<u8, Failure> {
     let name = Name::new(name).ok_or_else(|| {
         Failure::new(format!("`{name}` cannot be a plugin: names are of a-z, 0-9 and -")).code(exit::USAGE)
     })?;
