@@ -9,6 +9,7 @@ pub mod aws;
 mod bounded;
 pub mod ecs;
 pub mod exec;
+pub mod footprint;
 #[cfg(feature = "aws")]
 pub mod live;
 pub mod plugin;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use ecsx::aws::Aws;
 use ecsx::ecs::Target;
+use ecsx::footprint;
 use ecsx::live;
 use ecsx::plugin::{Plugin, exit};
 use ecsx::resolve::Wanted;
@@ -161,9 +162,13 @@ async fn serve(
         tokio::select! {
             Some(up) = ups.recv() => {
                 missing -= usize::from(!std::mem::replace(&mut seen[up], true));
-                if missing == 0 && child.is_none() && !args.command.is_empty() {
+                if missing > 0 {
+                    continue;
+                }
+                if child.is_none() && !args.command.is_empty() {
                     child = Some(command::start(&args.command, locals)?);
                 }
+                footprint::start_is_over();
             }
             Some(ended) = running.join_next() => {
                 let failure = match ended {

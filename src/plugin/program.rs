@@ -180,8 +180,8 @@ fn of_ecsx(id: &str, asked: &Asked) -> Option<Vec<Candidate>> {
 /// was typed, and no option that only the environment has.
 ///
 /// [`Plugin::parse`] does this for a plugin; this is for programs that are none.
-pub fn matches(command: Command, words: &[OsString]) -> Result<ArgMatches, clap::Error> {
-    command.clone().try_get_matches_from(words).map_err(|error| {
+pub fn matches(mut command: Command, words: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    command.try_get_matches_from_mut(words).map_err(|error| {
         match without_environment(command).try_get_matches_from(words) {
             Err(plain) if plain.kind() == error.kind() => plain,
             _ => error,
