@@ -19,12 +19,12 @@ use ecsx::footprint;
 use ecsx::live;
 use ecsx::plugin::{Plugin, exit};
 use ecsx::resolve::Wanted;
-use ecsx::session::forward::{Retarget, Setting, Status};
+use ecsx::session::forward::{Course, Retarget, Setting, Status};
 use ecsx::session::{Network, SessionError};
 use ecsx::ui::{Failure, Ui};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{timeout, timeout_at};
 
 use args::Args;
@@ -34,6 +34,8 @@ use teller::{Printer, Teller};
 
 /// How long all may take from the word to stop to the end. The sessions themselves take less.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long what a command has sent may take to arrive once it has ended.
+const ARRIVAL: Duration = Duration::from_secs(10);
 /// Sessions that ECS lets into a container at a time.
 const SESSIONS: usize = 2;
 /// How long a command may take to end that has lost its port.
@@ -84,7 +86,7 @@ async fn run(args: &Args, locals: Locals, wanted: Arc<Wanted>, ui: Ui) -> Result
     let (aws, target, retarget) = tokio::select! {
         resolved = resolve(&wanted, ui) => resolved?,
         // Nothing was begun, nothing is left behind.
-        _ = signals.next() => return Ok(exit::INTERRUPTED),
+        word = signals.next() => return Ok(word.exit_code()),
     };
 
     if forwards.len() > SESSIONS {
@@ -96,7 +98,7 @@ async fn run(args: &Args, locals: Locals, wanted: Arc<Wanted>, ui: Ui) -> Result
         ));
     }
     let (teller, mut printer) = Teller::start(ui, args.json(), subjects);
-    let (stop, stopped) = watch::channel(false);
+    let (course, followed) = watch::channel(Course::On);
     let (up, ups) = mpsc::unbounded_channel();
     let count = forwards.len();
     let network = Arc::new(Network::from_env(|name| std::env::var(name).ok()));
@@ -107,7 +109,7 @@ async fn run(args: &Args, locals: Locals, wanted: Arc<Wanted>, ui: Ui) -> Result
             cloud: aws.clone(),
             network: network.clone(),
             retarget: retarget.clone(),
-            stop: stopped.clone(),
+            course: followed.clone(),
             report: Arc::new(move |status| {
                 if matches!(status, Status::Ready { .. }) {
                     let _ = up.send(number);
@@ -121,14 +123,29 @@ async fn run(args: &Args, locals: Locals, wanted: Arc<Wanted>, ui: Ui) -> Result
     drop(teller);
     drop(up);
 
-    let done = serve(args, &reachable, &mut running, count, ups, &mut signals, &mut printer).await;
+    let served = serve(args, &reachable, &mut running, count, ups, &mut signals, &mut printer).await;
+    // The command is done, and what it has sent may be on its way.
+    let arrived = match &served {
+        Ok(End::Command(_)) => {
+            let _ = course.send(Course::Finish);
+            tokio::select! {
+                arrived = timeout(ARRIVAL, all(&mut running)) => arrived.unwrap_or(Ok(())),
+                () = impatience(&mut signals) => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    };
     let deadline = Instant::now() + FAREWELL;
-    let _ = stop.send(true);
-    let ending = async { while running.join_next().await.is_some() {} };
-    tokio::select! {
-        _ = timeout_at(deadline.into(), ending) => {}
+    let _ = course.send(Course::Leave);
+    let left = tokio::select! {
+        left = timeout_at(deadline.into(), all(&mut running)) => left.unwrap_or(Ok(())),
         () = impatience(&mut signals) => return Ok(exit::INTERRUPTED),
-    }
+    };
+    let done = match served {
+        Ok(End::Command(code)) => arrived.and(left).map(|()| code),
+        Ok(End::Word(code)) => Ok(code),
+        Err(failure) => Err(failure),
+    };
     drop(running);
     let told = printer.finish(deadline);
     done.and_then(|code| told.map(|()| code))
@@ -145,6 +162,30 @@ async fn resolve(wanted: &Arc<Wanted>, ui: Ui) -> Result<(Arc<Aws>, Target, Reta
     Ok((aws, target, retarget))
 }
 
+/// Why serving ended, and the exit code.
+enum End {
+    /// The command is done.
+    Command(u8),
+    /// A word to stop came.
+    Word(u8),
+}
+
+/// Waits for the forwards to end. The first failure of one is told.
+async fn all(running: &mut JoinSet<Result<(), SessionError>>) -> Result<(), Failure> {
+    let mut outcome = Ok(());
+    while let Some(ended) = running.join_next().await {
+        outcome = outcome.and(of_forward(ended));
+    }
+    outcome
+}
+
+fn of_forward(ended: Result<Result<(), SessionError>, JoinError>) -> Result<(), Failure> {
+    match ended {
+        Ok(ended) => Ok(ended?),
+        Err(error) => Err(Failure::because("a forward broke off", error)),
+    }
+}
+
 /// Until Ctrl-C, the end of the command, or a forward that cannot go on.
 async fn serve(
     args: &Args,
@@ -154,7 +195,7 @@ async fn serve(
     mut ups: mpsc::UnboundedReceiver<usize>,
     signals: &mut Signals,
     printer: &mut Printer,
-) -> Result<u8, Failure> {
+) -> Result<End, Failure> {
     let mut child: Option<Child> = None;
     let mut told = false;
     let mut seen = vec![false; missing];
@@ -171,11 +212,7 @@ async fn serve(
                 footprint::start_is_over();
             }
             Some(ended) = running.join_next() => {
-                let failure = match ended {
-                    Ok(Ok(())) => continue,
-                    Ok(Err(error)) => Failure::from(error),
-                    Err(error) => Failure::because("a forward broke off", error),
-                };
+                let Err(failure) = of_forward(ended) else { continue };
                 give_up(&mut child, signals).await;
                 return Err(failure);
             }
@@ -185,11 +222,13 @@ async fn serve(
             }
             status = wait(&mut child) => {
                 return status
-                    .map(command::exit_code)
+                    .map(|status| End::Command(command::exit_code(status)))
                     .map_err(|error| Failure::because("lost sight of the command", error));
             }
             word = signals.next() => match (&mut child, word) {
-                (None, _) => return Ok(0),
+                // Nothing was to be done but this; or there was, and it was not.
+                (None, _) if args.command.is_empty() => return Ok(End::Word(exit::DONE)),
+                (None, word) => return Ok(End::Word(word.exit_code())),
                 // It got Ctrl-C itself, and may have its own use for it.
                 (Some(_), Word::Interrupt) => {}
                 (Some(child), Word::Terminate) if told => drop(child.start_kill()),

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use ecsx::plugin::exit;
 use ecsx::session::terminal;
 
 /// What came.
@@ -11,6 +12,16 @@ pub(crate) enum Word {
     Interrupt,
     /// Terminate, hang up, or the window closed: for this process alone.
     Terminate,
+}
+
+impl Word {
+    /// As a shell counts it, for what was not done because of it.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => exit::INTERRUPTED,
+            Self::Terminate => 143,
+        }
+    }
 }
 
 /// Listens for them, from now on; not for those that nohup or a shell's `&` has ignored.

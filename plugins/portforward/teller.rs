@@ -187,6 +187,7 @@ impl Voice {
             | Status::Refused { .. }
             | Status::Stalled { .. }
             | Status::Unanswered { .. }
+            | Status::LeftOpen { .. }
             | Status::GaveUp { .. } => {
                 self.ui.warn(&line);
             }
@@ -278,6 +279,7 @@ fn event(status: &Status, remote: &Destination, addresses: &[SocketAddr]) -> Val
             put("peer", json!(peer.to_string()));
             put("after_seconds", json!(after.as_secs_f64()));
         }
+        Status::LeftOpen { session_id } => put("session_id", json!(session_id)),
         Status::GaveUp { connections } => put("connections", json!(connections)),
         Status::OldAgent(advice) => put("advice", json!(advice)),
     }

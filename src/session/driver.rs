@@ -20,15 +20,16 @@ use super::backoff::{Backoff, random};
 use super::calls::{self, Joined};
 use super::dial::Network;
 use super::error::SessionError;
-use super::link::Link;
+use super::link::{Broken, Link};
 use super::liveness;
 
 /// WebSocket messages taken before the application is heard again.
 const BATCH: usize = 16;
-/// Refusals of ResumeSession or of the gateway that are believed.
+/// Refusals of ResumeSession or of the gateway that are not believed yet.
 const RESUMES: u32 = 2;
-/// How long the agent may take to acknowledge that the session is left.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long the agent may take to acknowledge that the session is left. The service is told after
+/// that, and must have most of [`calls::FAREWELL`] left for it.
+const FAREWELL: Duration = Duration::from_millis(400);
 
 /// What a session tells its application.
 pub enum Event {
@@ -52,7 +53,7 @@ pub enum Event {
     Lost(String),
     /// An attempt to resume failed; more follow.
     Retrying(SessionError),
-    /// The session goes on, so long after it was lost.
+    /// The session goes on, so long after it was lost: something has come through a new WebSocket.
     Resumed(Duration),
     /// It is over, for this reason. Nothing follows.
     Ended(SessionError),
@@ -291,19 +292,35 @@ impl<C: Cloud> Session<C> {
         self.events.push_back(Event::Ended(why));
     }
 
-    fn lose(&mut self, why: String) {
+    fn lose(&mut self, why: Broken) {
         if !matches!(self.contact, Contact::Up(_)) {
             return;
         }
         let now = Instant::now();
-        self.lost = Some(now);
         // A socket that carried nothing is no reason to be quick again.
         if self.channel.agent_heard() > self.joined {
             self.backoff = Backoff::default();
         }
         self.channel.handle_input(now, Input::Disconnected);
-        self.events.push_back(Event::Lost(why));
-        self.wait(false);
+        if self.lost.is_none() {
+            self.lost = Some(now);
+            self.events.push_back(Event::Lost(why.to_string()));
+            return self.wait(false);
+        }
+        // Nothing ever came through it: that was one more attempt.
+        let error = SessionError::from(why);
+        if error.forbids_resuming() && self.backoff.attempts() > RESUMES {
+            return self.end(error);
+        }
+        self.wait(error.needs_a_person());
+        self.events.push_back(Event::Retrying(error));
+    }
+
+    /// The WebSocket of the moment works.
+    fn works(&mut self) {
+        if let Some(since) = self.lost.take() {
+            self.events.push_back(Event::Resumed(since.elapsed()));
+        }
     }
 
     fn wait(&mut self, person: bool) {
@@ -359,8 +376,9 @@ impl<C: Cloud> Session<C> {
         self.stream_url = stream_url;
         self.channel.handle_input(now, Input::Connected { token });
         self.drain();
-        if let Some(since) = self.lost.take() {
-            self.events.push_back(Event::Resumed(now - since));
+        // Held, it is not read, and nothing could show that it works.
+        if self.holding && matches!(self.contact, Contact::Up(_)) {
+            self.works();
         }
     }
 
@@ -376,6 +394,7 @@ impl<C: Cloud> Session<C> {
                 Poll::Pending => break,
                 Poll::Ready(Ok(message)) => {
                     moved = true;
+                    self.works();
                     if !message.is_empty() {
                         self.channel.handle_input(now, Input::Received(message));
                         self.drain();

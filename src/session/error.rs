@@ -52,6 +52,9 @@ pub enum SessionError {
     /// The WebSocket broke, or never worked.
     #[error("{0}")]
     WebSocket(String),
+    /// The gateway took the WebSocket, and closed it over what it was sent: the token, that is.
+    #[error("{0}")]
+    ShutOut(String),
     /// A call to AWS failed.
     #[error(transparent)]
     Cloud(#[from] CloudError),
@@ -89,6 +92,12 @@ pub enum SessionError {
     /// An agent without multiplexing may still have bytes of a connection that is gone.
     #[error("the network was lost during a connection, and late bytes of it could reach the next one")]
     Mixed,
+    /// It was left before all that clients had sent had arrived.
+    #[error("what {connections} connection{} sent may not have arrived whole", if *connections == 1 { "" } else { "s" })]
+    Unsent {
+        /// How many.
+        connections: usize,
+    },
     /// No task to go to.
     #[error(transparent)]
     NoTarget(#[from] Refusal),
@@ -144,8 +153,8 @@ impl SessionError {
     pub(super) fn forbids_resuming(&self) -> bool {
         match self {
             Self::Cloud(error) => error.kind == CloudErrorKind::AccessDenied,
-            Self::Refused { status, .. } => (400..500).contains(status),
-            Self::Endpoint(_) => true,
+            Self::Refused { status, .. } => is_final(*status),
+            Self::Endpoint(_) | Self::ShutOut(_) => true,
             _ => false,
         }
     }
@@ -157,11 +166,16 @@ impl SessionError {
             Self::Cloud(error) | Self::NoTarget(Refusal::Cloud(error)) => {
                 matches!(error.kind, AccessDenied | BadCredentials | NoCredentials)
             }
-            Self::Refused { status, .. } => (400..500).contains(status),
+            Self::Refused { status, .. } => is_final(*status),
             Self::Endpoint(_) | Self::Tls { .. } | Self::Proxy { .. } => true,
             _ => false,
         }
     }
+}
+
+/// Whether an HTTP status says that the same will be refused again. (Timeout, too early, too many.)
+fn is_final(status: u16) -> bool {
+    (400..500).contains(&status) && !matches!(status, 408 | 425 | 429)
 }
 
 fn excerpt(body: &str) -> String {

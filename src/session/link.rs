@@ -1,5 +1,6 @@
 //! The WebSocket of the moment: messages in and out as far as they go, and whether it lives.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
@@ -7,15 +8,50 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use futures_util::{Sink, Stream as _};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::dial::Socket;
+use super::error::SessionError;
 use super::liveness::{Due, Liveness};
 
 /// How long the socket may take nothing at all before it counts as dead.
 const STUCK: Duration = Duration::from_secs(15);
 
-/// An open WebSocket. An error of its functions says why it is no longer one.
+/// Why a WebSocket is no longer one.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The other end said so, and why.
+    Closed(Option<CloseFrame>),
+    /// Whatever else.
+    Lost(String),
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(Some(frame)) if !frame.reason.is_empty() => {
+                write!(f, "closed by the service: {} {}", frame.code, frame.reason)
+            }
+            Self::Closed(Some(frame)) => write!(f, "closed by the service: {}", frame.code),
+            Self::Closed(None) => f.write_str("closed by the service"),
+            Self::Lost(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<Broken> for SessionError {
+    fn from(broken: Broken) -> Self {
+        let text = broken.to_string();
+        match broken {
+            // RFC 6455: the endpoint does not like what it was sent. The gateway says so of a token.
+            Broken::Closed(Some(CloseFrame { code: CloseCode::Policy, .. })) => Self::ShutOut(text),
+            _ => Self::WebSocket(text),
+        }
+    }
+}
+
+/// An open WebSocket.
 pub(super) struct Link {
     socket: Socket,
     /// A message that did not fit into the socket's buffer, and since when. Until it is out,
@@ -36,7 +72,7 @@ impl Link {
     }
 
     /// Takes a message. Not while [stuck](Self::is_stuck).
-    pub(super) fn transmit(&mut self, message: Message, now: Instant) -> Result<(), String> {
+    pub(super) fn transmit(&mut self, message: Message, now: Instant) -> Result<(), Broken> {
         self.unflushed = true;
         match Pin::new(&mut self.socket).start_send(message) {
             Ok(()) => Ok(()),
@@ -44,18 +80,18 @@ impl Link {
                 self.stuck = Some((*message, now));
                 Ok(())
             }
-            Err(e) => Err(e.to_string()),
+            Err(e) => Err(Broken::Lost(e.to_string())),
         }
     }
 
     /// What came in: one whole message, or nothing of account (no bytes).
-    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<Bytes, String>> {
+    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<Bytes, Broken>> {
         if self.is_stuck() {
             return Poll::Pending;
         }
         let message = std::task::ready!(Pin::new(&mut self.socket).poll_next(cx));
         Poll::Ready(match message {
-            Some(Ok(Message::Close(frame))) => Err(farewell(frame.as_ref())),
+            Some(Ok(Message::Close(frame))) => Err(Broken::Closed(frame)),
             Some(Ok(message)) => {
                 self.liveness.heard(now);
                 Ok(match message {
@@ -64,18 +100,18 @@ impl Link {
                     _ => Bytes::new(),
                 })
             }
-            Some(Err(e)) => Err(e.to_string()),
-            None => Err(farewell(None)),
+            Some(Err(e)) => Err(Broken::Lost(e.to_string())),
+            None => Err(Broken::Closed(None)),
         })
     }
 
     /// Sends what waits; `true` if there is room again where there was none.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<bool, String> {
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<bool, Broken> {
         if !self.unflushed {
             return Ok(false);
         }
         if let Poll::Ready(flushed) = Pin::new(&mut self.socket).poll_flush(cx) {
-            flushed.map_err(|e| e.to_string())?;
+            flushed.map_err(|e| Broken::Lost(e.to_string()))?;
             self.unflushed = false;
         }
         // Part of it may have gone out.
@@ -91,10 +127,10 @@ impl Link {
         (now, wall): (Instant, SystemTime),
         unacknowledged: Option<Instant>,
         deaf: bool,
-    ) -> Result<Option<Instant>, String> {
+    ) -> Result<Option<Instant>, Broken> {
         let dead = self.stuck.as_ref().map(|(_, since)| *since + STUCK);
         if dead.is_some_and(|dead| now >= dead) {
-            return Err(format!("no byte sent for {} s", STUCK.as_secs()));
+            return Err(Broken::Lost(format!("no byte sent for {} s", STUCK.as_secs())));
         }
         // While stuck a ping would only stand in line, and its answer not be read.
         match self.liveness.check(now, wall, unacknowledged, deaf || dead.is_some()) {
@@ -103,23 +139,13 @@ impl Link {
                 self.transmit(Message::Ping(Bytes::from_static(b"keepalive")), now)?;
                 Ok(None)
             }
-            Due::Dead(silence) => Err(format!("no answer for {} s", silence.as_secs())),
+            Due::Dead(silence) => Err(Broken::Lost(format!("no answer for {} s", silence.as_secs()))),
         }
     }
 
     /// Says goodbye.
     pub(super) async fn close(mut self) {
         let _ = self.socket.close(None).await;
-    }
-}
-
-fn farewell(frame: Option<&CloseFrame>) -> String {
-    match frame {
-        Some(frame) if !frame.reason.is_empty() => {
-            format!("closed by the service: {} {}", frame.code, frame.reason)
-        }
-        Some(frame) => format!("closed by the service: {}", frame.code),
-        None => "closed by the service".into(),
     }
 }
 
@@ -183,6 +209,6 @@ mod tests {
         for seconds in 0..15 {
             link.check(at(seconds), Some(now), false).unwrap();
         }
-        assert!(link.check(at(15), Some(now), false).unwrap_err().contains("15 s"));
+        assert!(link.check(at(15), Some(now), false).unwrap_err().to_string().contains("15 s"));
     }
 }

@@ -267,6 +267,74 @@ fn a_command_runs_when_the_ports_are_ready_and_its_exit_code_is_ours() {
 }
 
 #[test]
+fn what_a_command_has_sent_arrives_though_the_command_has_ended() {
+    let sandbox = Sandbox::start();
+    let (to, got) = std::sync::mpsc::channel();
+    sandbox.name(
+        "db.internal:5432",
+        serve(move |mut stream| {
+            let mut all = Vec::new();
+            let _ = stream.read_to_end(&mut all);
+            to.send(all.len()).unwrap();
+        }),
+    );
+    sandbox.faults(json!({"to_agent": {"delay_ms": 50}}));
+    let me = std::env::current_exe().unwrap();
+    let sender = ["commandline::sender", "--exact", "--ignored"];
+    let arguments = [&["-L", ":db.internal:5432", "--", me.to_str().unwrap()], &sender[..]].concat();
+    let mut forward = Forward::start(&sandbox, &arguments);
+    let (code, stderr) = forward.outcome();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(got.try_recv(), Ok(SENT), "all is there when ecsx ends");
+    assert_eq!(sandbox.state()["open_sessions"], 0);
+}
+
+#[test]
+#[cfg(unix)]
+fn what_a_command_has_sent_and_cannot_arrive_is_no_success() {
+    let sandbox = sandbox();
+    let me = std::env::current_exe().unwrap();
+    let script = format!("read -r _ <\"$FIFO\"; exec {} commandline::sender --exact --ignored", me.display());
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("go");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let arguments = ["-L", ":db.internal:5432", "--", "sh", "-c", &script];
+    let mut forward = Forward::start_with(&sandbox, &arguments, |command| {
+        command.env("FIFO", &fifo);
+    });
+    forward.event("ready");
+    sandbox.faults(json!({"to_agent": {"drop": 1.0}}));
+    std::fs::write(&fifo, "go\n").unwrap();
+    let (code, stderr) = forward.outcome();
+    assert_eq!(code, Some(125), "{stderr}");
+    assert!(stderr.contains("may not have arrived"), "{stderr}");
+}
+
+/// Bytes that `sender` sends: more than a session has under way.
+const SENT: usize = 2_000_000;
+
+#[test]
+#[ignore = "needs to be run as the command of another test"]
+fn sender() {
+    let Ok(address) = std::env::var("ECSX_LOCAL_ADDR") else { return };
+    std::net::TcpStream::connect(&address).unwrap().write_all(&vec![7; SENT]).unwrap();
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_before_the_command_was_started_is_no_success() {
+    let sandbox = sandbox();
+    sandbox.faults(json!({"no_agent": true}));
+    for (signal, code) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
+        sandbox.admin("DELETE", "calls", json!({}));
+        let mut forward = Forward::start(&sandbox, &["-L", ":db.internal:5432", "--", "echo", "ran"]);
+        sandbox.wait_for("the call", |state| state["calls"]["StartSession"] == 1);
+        forward.signal(signal);
+        assert_eq!(forward.ended().code(), Some(code));
+    }
+}
+
+#[test]
 #[ignore = "needs to be run as the command of another test"]
 fn child() {
     let Ok(address) = std::env::var("ECSX_LOCAL_ADDR") else { return };

@@ -156,24 +156,64 @@ fn a_session_that_may_not_be_resumed_is_replaced() {
     }
 }
 
-/// Each socket is accepted and closed at once: dialling without a pause would be a storm of calls
-/// that throttles the whole account.
+/// A gateway that lets in and hangs up at once, so many times; then nobody listens.
+fn hang_up(times: usize) -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().take(times) {
+            let _ = tokio_tungstenite::tungstenite::accept(stream.unwrap());
+        }
+    });
+    address
+}
+
 #[test]
-fn a_gateway_that_accepts_and_hangs_up_is_asked_ever_less_often() {
+fn a_connection_that_is_hung_up_at_once_is_no_resumption_and_ends_nothing() {
     let (sandbox, mut forward, port) = echoing();
-    exchange(&mut connect(port), b"before");
-    sandbox.faults(json!({"refuse_token": true}));
+    let mut client = connect(port);
+    exchange(&mut client, b"before");
+    sandbox.faults(json!({"resume_stream_url": format!("ws://{}/v1/data-channel/x", hang_up(4))}));
     sandbox.admin("POST", "sessions/last/cut", json!({}));
-    forward.event("reconnecting");
-    let start = std::time::Instant::now();
-    for _ in 0..6 {
-        forward.event("reconnecting");
-    }
-    // Half of 0.15 s, 0.3 s … at least; never less, whatever the machine does.
-    assert!(start.elapsed() > std::time::Duration::from_millis(2000), "{:?}", start.elapsed());
+    // Nobody listens there any more: all four were tried.
+    forward.event_where("retrying", |event| event["reason"].as_str().unwrap().contains("cannot connect"));
+    assert!(!forward.stderr().contains("resumed"), "{}", forward.stderr());
     sandbox.faults(json!({}));
     forward.event("resumed");
+    exchange(&mut client, b"after");
+    assert_eq!(sandbox.calls("StartSession"), 1);
+}
+
+#[test]
+fn a_session_whose_token_is_refused_again_and_again_is_replaced() {
+    let (sandbox, mut forward, port) = echoing();
+    let mut client = connect(port);
+    exchange(&mut client, b"before");
+    sandbox.faults(json!({"refuse_token": true}));
+    sandbox.admin("POST", "sessions/last/cut", json!({}));
+    let ended = forward.event("ended");
+    assert!(ended["reason"].as_str().unwrap().contains("1008"), "{ended}");
+    assert!(is_reset(client));
+    sandbox.faults(json!({}));
+    forward.event("ready");
     exchange(&mut connect(port), b"after");
+}
+
+#[test]
+fn too_many_requests_at_the_upgrade_are_waited_out() {
+    let (sandbox, mut forward, port) = echoing();
+    let mut client = connect(port);
+    exchange(&mut client, b"before");
+    sandbox.faults(json!({"refuse_upgrade": 429}));
+    sandbox.admin("POST", "sessions/last/cut", json!({}));
+    forward.event("retrying");
+    while sandbox.calls("ResumeSession") < 6 {
+        thread::yield_now();
+    }
+    sandbox.faults(json!({}));
+    forward.event("resumed");
+    exchange(&mut client, b"after");
+    assert_eq!(sandbox.calls("StartSession"), 1);
 }
 
 #[test]
@@ -238,8 +278,12 @@ fn a_pause_holds_new_data_back_until_it_is_over() {
     exchange(&mut client, b"before");
     sandbox.admin("POST", "sessions/last/pause", json!({}));
     client.write_all(b"held").unwrap();
-    sandbox.admin("POST", "sessions/last/start", json!({}));
     let mut answer = [0; 4];
+    client.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    let error = std::io::Read::read_exact(&mut client, &mut answer).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "nothing comes back during the pause");
+    client.set_read_timeout(None).unwrap();
+    sandbox.admin("POST", "sessions/last/start", json!({}));
     std::io::Read::read_exact(&mut client, &mut answer).unwrap();
     assert_eq!(&answer, b"held");
 }

@@ -18,7 +18,7 @@ use crate::session::{Event, Session, SessionError};
 use crate::ssm::channel::Flag;
 
 use super::connection::{Backlog, Connection, Local};
-use super::line::{Line, stopped};
+use super::line::{Course, Line, word};
 use super::serve::{End, Place, Trouble};
 use super::silence::{Silence, Stake};
 use super::status::Status;
@@ -58,7 +58,8 @@ pub(super) async fn relay<C: Cloud>(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut trouble = Trouble::default();
     let mut silence = Silence::default();
-    let mut stop = line.stop();
+    let mut course = line.course();
+    let mut finish = false;
     loop {
         basic.pump(session);
         let holding = backlog.total() > BOUND || basic.greeting_size() > GREETING;
@@ -123,8 +124,20 @@ pub(super) async fn relay<C: Cloud>(
                 let stake = if basic.outgoing.is_empty() { Stake::Something } else { Stake::Unread };
                 silence.watch(session, stake, usize::from(taken), line)
             }
-            () = stopped(&mut stop) => return End::Stopped,
+            word = word(&mut course, finish) => {
+                if word == Course::Leave {
+                    return End::Stopped { unsent: basic.unsent(session) + line.waiting() };
+                }
+                finish = true;
+                None
+            }
         };
+        if finish {
+            basic.close_done(session);
+            if basic.is_idle() && !line.is_wanted() {
+                return End::Stopped { unsent: 0 };
+            }
+        }
         let over = over.or_else(|| basic.is_used_up().then_some(SessionError::Mixed));
         if let Some(why) = over {
             let connection = basic.end();
@@ -171,6 +184,24 @@ struct Client {
 impl Basic {
     fn greeting_size(&self) -> usize {
         self.greeting.iter().flatten().map(Bytes::len).sum()
+    }
+
+    /// Whether no client is there, and the agent has heard of the last one's end.
+    fn is_idle(&self) -> bool {
+        matches!(self.state, State::Free | State::Settling(_))
+    }
+
+    /// Lets go of a client that sends no more: nobody waits for an answer any more.
+    fn close_done<C: Cloud>(&mut self, session: &mut Session<C>) {
+        if matches!(&self.state, State::Taken(Client { closing: Some(_), .. })) && self.outgoing.is_empty() {
+            drop(self.end());
+            self.pump(session);
+        }
+    }
+
+    /// 1 if a client has sent something that may not have arrived.
+    fn unsent<C: Cloud>(&self, session: &Session<C>) -> usize {
+        usize::from(!self.outgoing.is_empty() || !session.is_drained())
     }
 
     fn serve(&mut self, mut connection: Connection) {

@@ -74,6 +74,8 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     /// Whether the remote end ever sent anything.
     pub(super) answered: bool,
+    /// Whether the client has said that it sends no more.
+    pub(super) half_closed: bool,
     down: mpsc::UnboundedSender<Parcel>,
     credit: Arc<Semaphore>,
     complete: oneshot::Sender<()>,
@@ -95,7 +97,16 @@ impl Connection {
         let (complete, completed) = oneshot::channel();
         let credit = Arc::new(Semaphore::new(CREDIT));
         tokio::spawn(run(id, stream, peer, up, from_remote, credit.clone(), completed));
-        Self { peer, answered: false, down, credit, complete, own: Arc::default(), backlog }
+        Self {
+            peer,
+            answered: false,
+            half_closed: false,
+            down,
+            credit,
+            complete,
+            own: Arc::default(),
+            backlog,
+        }
     }
 
     /// Sends bytes to the client, at its pace. The caller bounds the backlog.

@@ -17,6 +17,17 @@ const WAITING: usize = 128;
 /// How long one may wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a forward goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Course {
+    /// For as long as it can.
+    On,
+    /// Until all that clients have sent has arrived: whoever they were, they are done.
+    Finish,
+    /// No longer.
+    Leave,
+}
+
 /// A local connection just accepted. Dropped, it is reset.
 #[derive(Debug)]
 pub(super) struct Accepted {
@@ -25,12 +36,19 @@ pub(super) struct Accepted {
     at: Instant,
 }
 
-/// What a forward's sessions have in common: the local connections to come, the word to stop,
-/// and somebody to tell.
+impl Accepted {
+    /// Whether it has waited for as long as one may.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.at) >= PATIENCE
+    }
+}
+
+/// What a forward's sessions have in common: the local connections to come, how long to go on, and
+/// somebody to tell.
 pub(super) struct Line {
     accepted: mpsc::Receiver<Accepted>,
     waiting: VecDeque<Accepted>,
-    stop: watch::Receiver<bool>,
+    course: watch::Receiver<Course>,
     report: Report,
     _accepting: JoinSet<()>,
 }
@@ -39,7 +57,7 @@ impl Line {
     /// Starts to accept on all listeners.
     pub(super) fn new(
         listeners: Vec<Listener>,
-        stop: watch::Receiver<bool>,
+        course: watch::Receiver<Course>,
         report: Report,
     ) -> std::io::Result<Self> {
         let (to, accepted) = mpsc::channel(1);
@@ -47,16 +65,16 @@ impl Line {
         for socket in listeners.into_iter().flat_map(|listener| listener.sockets) {
             accepting.spawn(accept(TcpListener::from_std(socket)?, to.clone()));
         }
-        Ok(Self { accepted, waiting: VecDeque::new(), stop, report, _accepting: accepting })
+        Ok(Self { accepted, waiting: VecDeque::new(), course, report, _accepting: accepting })
     }
 
     pub(super) fn report(&self, status: Status) {
         (self.report)(status);
     }
 
-    /// Turns true, or its other end is dropped, when it is time to stop.
-    pub(super) fn stop(&self) -> watch::Receiver<bool> {
-        self.stop.clone()
+    /// How long to go on.
+    pub(super) fn course(&self) -> watch::Receiver<Course> {
+        self.course.clone()
     }
 
     /// The next connection, those that waited first. Without a session (`open` is false) it
@@ -106,19 +124,29 @@ impl Line {
 
     fn expire(&mut self, now: Instant) {
         let mut connections = 0;
-        while self.waiting.front().is_some_and(|first| now.saturating_duration_since(first.at) >= PATIENCE) {
-            self.waiting.pop_front();
+        while self.waiting.pop_front_if(|first| first.is_late(now)).is_some() {
             connections += 1;
         }
+        self.gave_up(connections);
+    }
+
+    /// Tells of connections that have waited for too long, if there are any.
+    pub(super) fn gave_up(&self, connections: usize) {
         if connections > 0 {
             self.report(Status::GaveUp { connections });
         }
     }
 }
 
-/// Waits for the word to stop. That nobody is left to say it is one, too.
-pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+/// Waits for the word to leave. That nobody is left to say it is one, too.
+pub(super) async fn stopped(course: &mut watch::Receiver<Course>) {
+    let _ = course.wait_for(|course| *course == Course::Leave).await;
+}
+
+/// Waits for the word to leave, or to finish unless that is `known`. Says which.
+pub(super) async fn word(course: &mut watch::Receiver<Course>, known: bool) -> Course {
+    let news = |course: &Course| *course == Course::Leave || (*course == Course::Finish && !known);
+    course.wait_for(news).await.map_or(Course::Leave, |course| *course)
 }
 
 async fn sleep_until(at: Option<Instant>) {

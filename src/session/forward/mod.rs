@@ -18,6 +18,7 @@ mod silence;
 mod spec;
 mod status;
 
+pub use line::Course;
 pub use listen::{ListenError, Listener};
 pub use mux::HARD as BACKLOG_BOUND;
 pub use serve::{Choice, Forward, Retarget, Setting};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, interval_at};
 
 use crate::ecs::Cloud;
 use crate::session::{Event, Session, SessionError};
@@ -18,7 +18,7 @@ use crate::ssm::channel::PAYLOAD_SIZE;
 use crate::ssm::smux::{self, StreamId};
 
 use super::connection::{Backlog, CHUNK, Connection, Local};
-use super::line::{Accepted, Line, stopped};
+use super::line::{Accepted, Course, Line, word};
 use super::serve::{End, Place, Trouble};
 use super::silence::{Silence, Stake};
 use super::status::Status;
@@ -35,6 +35,10 @@ const BATCH: usize = 32;
 const FRESH: Duration = Duration::from_secs(3);
 /// How long a SYN may be on its way before one looks after the task, but for a tick.
 const DOUBT: Duration = Duration::from_millis(1500);
+/// How often one looks whether all has arrived, once the clients are done.
+const GLANCE: Duration = Duration::from_millis(100);
+/// For how long nothing may move before a client counts as done that does not close.
+const QUIET: Duration = Duration::from_secs(1);
 /// Backlog of a client that has the session for itself, from which on its server waits.
 const SOFT: usize = 4 << 20;
 /// Backlog of all clients from which on everything waits. smux version 1 has no window per
@@ -58,6 +62,7 @@ pub(super) async fn relay<C: Cloud>(
         used: false,
         owing: Vec::new(),
         failures: 0,
+        fins: 0,
         left: HashSet::new(),
         reached: false,
         backlog: Arc::default(),
@@ -70,7 +75,9 @@ pub(super) async fn relay<C: Cloud>(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut trouble = Trouble::default();
     let mut silence = Silence::default();
-    let mut stop = line.stop();
+    let mut course = line.course();
+    // Since when nothing moves, once the clients are done.
+    let mut still = None;
     loop {
         mux.prove(session.agent_heard());
         mux.pump(session);
@@ -99,10 +106,14 @@ pub(super) async fn relay<C: Cloud>(
                 | Event::Heard => {}
             },
             Some(local) = inbox.recv() => {
+                still = still.map(|_| Instant::now());
                 mux.take(local);
                 for _ in 1..BATCH {
                     let Ok(local) = inbox.try_recv() else { break };
                     mux.take(local);
+                }
+                if still.is_some() {
+                    mux.close_done();
                 }
             }
             accepted = line.next(!lost) => mux.open(accepted, session),
@@ -112,6 +123,7 @@ pub(super) async fn relay<C: Cloud>(
             () = mux.backlog.fell(), if mux.holding => {}
             _ = tick.tick() => {
                 let now = Instant::now();
+                line.gave_up(mux.give_up(now));
                 watch.tick(now, &Signs {
                     silent_since: session.unacknowledged_since().filter(|_| !lost && !mux.holding),
                     heard: session.agent_heard(),
@@ -122,8 +134,25 @@ pub(super) async fn relay<C: Cloud>(
                     },
                 });
                 mux.over = silence.watch(session, mux.stake(), mux.connections(), line);
+                if let Some(since) = &mut still {
+                    let unsent = mux.unsent(session) + line.waiting();
+                    if unsent > 0 {
+                        *since = now;
+                    }
+                    let closed = mux.connections.is_empty() && mux.fins == 0;
+                    if unsent == 0 && (closed || now.saturating_duration_since(*since) >= QUIET) {
+                        return End::Stopped { unsent };
+                    }
+                }
             }
-            () = stopped(&mut stop) => return End::Stopped,
+            word = word(&mut course, still.is_some()) => {
+                if word == Course::Leave {
+                    return End::Stopped { unsent: mux.unsent(session) + line.waiting() };
+                }
+                still = Some(Instant::now());
+                mux.close_done();
+                tick = interval_at(tokio::time::Instant::now() + GLANCE, GLANCE);
+            }
         }
         if let Some(why) = mux.over.take() {
             line.take_back(mux.unproven.drain(..).map(|unproven| unproven.accepted));
@@ -150,6 +179,8 @@ struct Mux {
     owing: Vec<StreamId>,
     /// Flags that said a destination could not be reached, and no FIN yet that says which.
     failures: usize,
+    /// Streams that were closed here and are not yet at the remote end.
+    fins: usize,
     /// Streams whose client left before anything came: the FIN of one may still explain a flag.
     left: HashSet<StreamId>,
     /// Whether anything ever answered in this session.
@@ -183,6 +214,16 @@ impl Mux {
         }
     }
 
+    /// Resets connections that have waited for the agent for too long. Says how many.
+    fn give_up(&mut self, now: Instant) -> usize {
+        let mut late = 0;
+        while let Some(unproven) = self.unproven.pop_front_if(|unproven| unproven.accepted.is_late(now)) {
+            self.close(unproven.id);
+            late += 1;
+        }
+        late
+    }
+
     fn start(&mut self, id: StreamId, Accepted { stream, peer, .. }: Accepted) {
         let connection = Connection::start(id, stream, peer, self.up.clone(), self.backlog.clone());
         self.connections.insert(id, connection);
@@ -202,16 +243,40 @@ impl Mux {
             }
             // A FIN would close both directions and lose the answer: the stream stays open
             // until the remote end closes it, or the client is gone altogether.
-            Local::Data(..) | Local::HalfClosed(_) => {}
+            Local::HalfClosed(id) => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.half_closed = true;
+                }
+            }
+            Local::Data(..) => {}
             Local::Gone(id) => {
                 if let Some(connection) = self.connections.remove(&id) {
-                    self.client.close(id);
+                    self.close(id);
                     if !connection.answered && self.left.len() < LEFT {
                         self.left.insert(id);
                     }
                 }
             }
         }
+    }
+
+    fn close(&mut self, id: StreamId) {
+        self.client.close(id);
+        self.fins += 1;
+    }
+
+    /// Closes the streams of clients that send no more: nobody waits for an answer any more.
+    fn close_done(&mut self) {
+        let done = |(id, connection): (&StreamId, &Connection)| connection.half_closed.then_some(*id);
+        for id in self.connections.iter().filter_map(done).collect::<Vec<_>>() {
+            self.take(Local::Gone(id));
+        }
+    }
+
+    /// How many connections have sent something that may not have arrived; at least one if any has.
+    fn unsent<C: Cloud>(&self, session: &Session<C>) -> usize {
+        let arrived = self.unproven.is_empty() && !self.client.wants_transmit() && session.is_drained();
+        if arrived { 0 } else { (self.connections() + self.fins).max(1) }
     }
 
     /// Session → streams → local connections.
@@ -242,6 +307,7 @@ impl Mux {
                     }
                 }
                 smux::Event::Closed(id) => {
+                    self.fins = self.fins.saturating_sub(1);
                     self.failures -= usize::from(self.left.remove(&id) && self.failures > 0);
                 }
                 smux::Event::Broken(what) => self.over = Some(SessionError::Broken(what.to_owned())),

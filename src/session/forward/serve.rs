@@ -17,7 +17,7 @@ use crate::session::{Event, Network, Session, SessionError};
 use crate::ssm::channel::{Kind, Ready};
 
 use super::advice;
-use super::line::{Line, stopped};
+use super::line::{Course, Line, stopped, word};
 use super::listen::Listener;
 use super::spec::Destination;
 use super::status::{Report, Status};
@@ -46,8 +46,8 @@ pub struct Setting<C> {
     pub retarget: Retarget,
     /// Is told how it goes.
     pub report: Report,
-    /// Turns true when it is time to stop.
-    pub stop: watch::Receiver<bool>,
+    /// How long to go on.
+    pub course: watch::Receiver<Course>,
 }
 
 /// A destination and the local ports that lead to it.
@@ -78,8 +78,9 @@ impl Place<'_> {
 
 /// How serving a session ended.
 pub(super) enum End {
-    /// The word to stop came.
-    Stopped,
+    /// The word to leave came, or the one to finish, and all is done. What so many connections have
+    /// sent may not have arrived.
+    Stopped { unsent: usize },
     /// The session is over, and took so many connections along.
     Over { why: SessionError, reset: usize },
 }
@@ -108,15 +109,15 @@ impl Trouble {
 }
 
 impl Forward {
-    /// Serves until the word to stop comes. An error is one before the first session was up, or
-    /// that there is nothing left to go to.
+    /// Serves until the word to leave or to finish comes. An error is one before the first session
+    /// was up, that there is nothing left to go to, or, asked to finish, that it could not.
     ///
     /// A session that ends with connections alive is replaced at once; one that ends while
     /// nobody uses it (idle timeout) is replaced when somebody connects.
     pub async fn run<C: Cloud>(self, setting: &Setting<C>, mut target: Target) -> Result<(), SessionError> {
-        let mut line = Line::new(self.listeners, setting.stop.clone(), setting.report.clone())
+        let mut line = Line::new(self.listeners, setting.course.clone(), setting.report.clone())
             .map_err(|e| SessionError::WebSocket(format!("cannot accept connections: {e}")))?;
-        let mut stop = setting.stop.clone();
+        let mut course = setting.course.clone();
         let Some(mut opened) = open(setting, &target, &self.remote).await? else { return Ok(()) };
         let mut brief = Backoff::default();
         let mut first = true;
@@ -141,9 +142,13 @@ impl Forward {
             };
             let flag = !matches!(ready.kind, Kind::Basic { terminate_flag: false });
             let (why, reset) = match end {
-                End::Stopped => {
-                    session.leave(flag).await;
-                    return Ok(());
+                End::Stopped { unsent } => {
+                    leave(session, flag, &line).await;
+                    return if unsent > 0 {
+                        Err(SessionError::Unsent { connections: unsent })
+                    } else {
+                        Ok(())
+                    };
                 }
                 End::Over { why, reset } => (why, reset),
             };
@@ -151,7 +156,10 @@ impl Forward {
                 // The service does not know yet, and ECS counts the sessions of a container. An
                 // agent that does not answer would not take the flag either.
                 let deaf = matches!(why, SessionError::TaskGone { .. } | SessionError::Mute { .. });
-                session.leave(flag && !deaf).await;
+                leave(session, flag && !deaf, &line).await;
+            }
+            if *course.borrow() != Course::On && reset > 0 {
+                return Err(why);
             }
             // The agent looks names up, and sees what it may not do, once the session is up.
             if std::mem::take(&mut first) && began.elapsed() < BRIEF && why.is_the_agents() {
@@ -161,7 +169,7 @@ impl Forward {
                 tokio::select! {
                     () = tokio::time::sleep(brief.next(false, random())) => {}
                     _ = line.next(false) => {}
-                    () = stopped(&mut stop) => return Ok(()),
+                    () = stopped(&mut course) => return Ok(()),
                 }
             } else {
                 brief = Backoff::default();
@@ -171,7 +179,7 @@ impl Forward {
             if !wanted {
                 tokio::select! {
                     () = line.wanted() => {}
-                    () = stopped(&mut stop) => return Ok(()),
+                    _ = word(&mut course, false) => return Ok(()),
                 }
             }
             opened = match reopen(setting, &mut target, &self.remote, &mut line).await? {
@@ -184,6 +192,14 @@ impl Forward {
 
 type Opened<C> = (Session<C>, Ready);
 
+/// Leaves a session, and says so if the service may not know: ECS counts the sessions of a container.
+async fn leave<C: Cloud>(session: Session<C>, flag: bool, line: &Line) {
+    let session_id = session.id().to_owned();
+    if !session.leave(flag).await {
+        line.report(Status::LeftOpen { session_id });
+    }
+}
+
 /// A new session wherever there is a task for it, for as long as it takes. `None`: stopped.
 async fn reopen<C: Cloud>(
     setting: &Setting<C>,
@@ -193,12 +209,12 @@ async fn reopen<C: Cloud>(
 ) -> Result<Option<Opened<C>>, SessionError> {
     let mut backoff = Backoff::default();
     let mut trouble = Trouble::default();
-    let mut stop = setting.stop.clone();
+    let mut course = setting.course.clone();
     // Connections that come meanwhile wait for the outcome: `line.next(false)` takes them in.
     let mut elsewhere = tokio::select! {
         fate = fate::of(&*setting.cloud, target) => matches!(fate, Fate::Gone(_) | Fate::Leaving),
         _ = line.next(false) => false,
-        () = stopped(&mut stop) => return Ok(None),
+        () = stopped(&mut course) => return Ok(None),
     };
     loop {
         let chosen = match elsewhere {
@@ -206,7 +222,7 @@ async fn reopen<C: Cloud>(
             true => tokio::select! {
                 chosen = (setting.retarget)(target.clone()) => chosen,
                 _ = line.next(false) => continue,
-                () = stopped(&mut stop) => return Ok(None),
+                () = stopped(&mut course) => return Ok(None),
             },
         };
         let error = match chosen {
@@ -243,7 +259,7 @@ async fn reopen<C: Cloud>(
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             _ = line.next(false) => {}
-            () = stopped(&mut stop) => return Ok(None),
+            () = stopped(&mut course) => return Ok(None),
         }
     }
 }
@@ -254,12 +270,12 @@ async fn open<C: Cloud>(
     target: &Target,
     remote: &Destination,
 ) -> Result<Option<Opened<C>>, SessionError> {
-    let mut stop = setting.stop.clone();
+    let mut course = setting.course.clone();
     let ssm_target = target.ssm_target();
     let mut starting = Box::pin(start(&*setting.cloud, ssm_target.clone(), remote));
     let ticket = tokio::select! {
         ticket = &mut starting => ticket?,
-        () = stopped(&mut stop) => {
+        () = stopped(&mut course) => {
             // Should a session still come of it, it must not be left behind.
             let farewell = async {
                 if let Ok(ticket) = starting.await {
@@ -293,7 +309,7 @@ async fn open<C: Cloud>(
             let seconds = HANDSHAKE.as_secs();
             Err(trouble.unwrap_or(SessionError::Silent { container: target.container.clone(), seconds }))
         }),
-        () = stopped(&mut stop) => {
+        () = stopped(&mut course) => {
             session.leave(false).await;
             return Ok(None);
         }

@@ -83,6 +83,11 @@ pub enum Status {
         /// How long nothing came.
         after: Duration,
     },
+    /// A session was left, and the service may not know.
+    LeftOpen {
+        /// Its id.
+        session_id: String,
+    },
     /// Clients that had waited too long for a session were reset.
     GaveUp {
         /// How many.
@@ -105,6 +110,7 @@ impl Status {
             Self::Refused { .. } => "refused",
             Self::Stalled { .. } => "stalled",
             Self::Unanswered { .. } => "unanswered",
+            Self::LeftOpen { .. } => "left_open",
             Self::GaveUp { .. } => "gave_up",
         }
     }
@@ -168,6 +174,10 @@ impl fmt::Display for Status {
                 "the client {peer} was reset: it sends no more, nothing came for {} s, and this agent does not \
                  tell whether the remote end is done",
                 after.as_secs()
+            ),
+            Self::LeftOpen { session_id } => write!(
+                f,
+                "session {session_id} could not be ended: it stays open until ECS finds it idle, and counts until then"
             ),
             Self::GaveUp { connections } => {
                 write!(f, "{} reset: no session for too long", count(*connections))
