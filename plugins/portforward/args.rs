@@ -1,7 +1,6 @@
 //! The command line of `ecsx portforward`.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 
 use clap::{Parser, ValueEnum};
 use ecsx::plugin::exit;
@@ -85,8 +84,9 @@ A COMMAND finds the first port as typed in ECSX_LOCAL_HOST, ECSX_LOCAL_PORT and 
 in ECSX_LOCAL_PORT_2 …), in PGHOST and PGPORT, in MYSQL_HOST and MYSQL_TCP_PORT, and where its
 arguments say {host}, {port}, {addr} ({port2} …).
 
-Exit codes: 0 after Ctrl-C or SIGTERM, which are how a forward is ended; 1 something failed, a local port in use among it; 2 wrong arguments;
-with a COMMAND its own, or 125 ecsx failed, 126 it cannot be run, 127 it is not there.";
+Exit codes: 0 after Ctrl-C or SIGTERM, which are how a forward is ended; 1 something failed, a local
+port in use among it; 2 wrong arguments. With a COMMAND its own, or 125 ecsx failed (or what it sent did
+not arrive), 126 it cannot be run, 127 it is not there, 130 and 143 interrupted before it was started.";
 
 impl Args {
     pub(crate) fn json(&self) -> bool {
@@ -101,7 +101,7 @@ impl Args {
             (Some(0), ..) => return Err(usage("0 is no remote port")),
             (Some(port), local, _) => {
                 let spec = Spec::new(None, local.unwrap_or(0), self.remote_host.as_deref(), port);
-                wishes.push(Wish::Spec(spec));
+                wishes.push(Wish::Spec(spec?));
             }
             (None, Some(port), [Wish::Preset { local_port: own @ None, .. }]) => *own = Some(port),
             (None, Some(_), _) => {
@@ -126,14 +126,11 @@ impl Args {
         if self.public {
             return Ok(Some(Bind::Public));
         }
+        let bind = |text: &String| Bind::parse(text).ok_or_else(|| not_local(text));
         match &self.address[..] {
             [] => Ok(None),
-            [one] => Bind::parse(one).map(Some).ok_or_else(|| not_local(one)),
-            several => several
-                .iter()
-                .map(|text| text.parse::<IpAddr>().map_err(|_| not_local(text)))
-                .collect::<Result<_, _>>()
-                .map(|addresses| Some(Bind::Addresses(addresses))),
+            [one] => bind(one).map(Some),
+            several => several.iter().map(bind).collect::<Result<_, _>>().map(|all| Some(Bind::Several(all))),
         }
     }
 }
@@ -228,7 +225,8 @@ mod tests {
         assert_eq!(bind(&["8080:80", "--address", "127.0.0.2"]), Ok(at("127.0.0.2")));
         assert_eq!(bind(&["127.0.0.3:8080:80", "--address", "127.0.0.2"]), Ok(at("127.0.0.3")));
         assert!(bind(&["8080:80", "--address", "nowhere"]).is_err());
-        assert!(bind(&["8080:80", "--address", "127.0.0.1,127.0.0.2"]).is_ok());
+        let several = Bind::Several(vec![Bind::Loopback, at("127.0.0.2")]);
+        assert_eq!(bind(&["8080:80", "--address", "localhost,127.0.0.2"]), Ok(several));
     }
 
     #[test]
@@ -243,6 +241,7 @@ mod tests {
             (&["--remote-port", "0"], "no remote port"),
             (&["--host", "db"], "--remote-port"),
             (&["-L", "x"], "\"x\""),
+            (&["--host", "db:1", "--port", "1"], "\"db:1\" is no host"),
         ] {
             let error = specs(words).expect_err("refused");
             assert!(error.contains(expected), "{words:?}: {error}");

@@ -58,7 +58,7 @@ pub(crate) fn choose(wishes: Vec<Wish>, flags: Flags, project: &Project) -> Resu
                     _ => {}
                 }
                 let local_port = local_port.or(forward.local_port).unwrap_or(0);
-                let spec = Spec::new(None, local_port, forward.host.as_deref(), forward.port);
+                let spec = Spec::new(None, local_port, forward.host.as_deref(), forward.port)?;
                 (spec, forward.address.as_deref().and_then(Bind::parse), Some(name))
             }
         };
@@ -79,6 +79,7 @@ fn lets_others_in(bind: &Bind) -> bool {
         Bind::Loopback => false,
         Bind::Public => true,
         Bind::Addresses(addresses) => addresses.iter().any(|address| !address.is_loopback()),
+        Bind::Several(binds) => binds.iter().any(lets_others_in),
     }
 }
 

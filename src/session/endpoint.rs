@@ -114,7 +114,7 @@ impl Endpoint {
 
 /// Whether `host` names this machine without asking a resolver.
 pub(super) fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Whether `host` is the message gateway of `region`: `ssmmessages`, its FIPS and dual-stack

@@ -117,7 +117,7 @@ impl Explain for SessionError {
             Self::Cloud(error) => return error.hints(),
             Self::NoTarget(refusal) => return refusal.hints(),
             Self::Endpoint(_) => {
-                "a proxy or a wrong AWS_ENDPOINT_URL_* may be answering in AWS' place; only an endpoint on loopback may point elsewhere"
+                "a proxy or a wrong AWS_ENDPOINT_URL_* may be answering in AWS' place; an endpoint of your own may lead to this machine as well, and nowhere else"
             }
             Self::Connect { .. } => {
                 "check the network, HTTPS_PROXY, and the security group of a VPC endpoint for ssmmessages"

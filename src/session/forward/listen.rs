@@ -64,11 +64,11 @@ fn by(holder: &Option<String>) -> String {
 impl Listener {
     /// Binds `port` on all addresses of `bind`; 0 for a port that is free on all of them.
     pub fn bind(bind: &Bind, port: u16) -> Result<Self, ListenError> {
-        let (addresses, optional) = bind.addresses();
+        let addresses = bind.addresses();
         let mut tries = 0;
         loop {
             tries += 1;
-            match bind_all(&addresses, optional, port) {
+            match bind_all(&addresses, port) {
                 Err(ListenError::InUse { .. }) if port == 0 && tries < TRIES => {}
                 done => return done,
             }
@@ -81,10 +81,11 @@ impl Listener {
     }
 }
 
-fn bind_all(addresses: &[IpAddr], optional: bool, mut port: u16) -> Result<Listener, ListenError> {
+/// Of the addresses, those that are optional may be missing, though not all.
+fn bind_all(addresses: &[(IpAddr, bool)], mut port: u16) -> Result<Listener, ListenError> {
     let mut listener = Listener { addresses: Vec::new(), sockets: Vec::new() };
     let mut missing = None;
-    for &ip in addresses {
+    for &(ip, optional) in addresses {
         let wanted = SocketAddr::new(ip, port);
         match bind_one(wanted).and_then(|socket| Ok((socket.local_addr()?, socket))) {
             Ok((address, socket)) => {

@@ -39,6 +39,8 @@ pub enum Bind {
     Public,
     /// These, each of which must work.
     Addresses(Vec<IpAddr>),
+    /// All of these.
+    Several(Vec<Self>),
 }
 
 /// Where connections go, seen from the container.
@@ -75,8 +77,7 @@ impl Destination {
     /// `host` as the user wrote it. The container itself has no host: agents from 3.3.4851.0 on
     /// refuse loopback as a remote host.
     pub fn new(host: Option<&str>, port: u16) -> Self {
-        let host =
-            host.map(str::trim).filter(|host| !host.is_empty() && !super::super::endpoint::is_loopback(host));
+        let host = host.filter(|host| !host.is_empty() && !super::super::endpoint::is_loopback(host));
         Self { host: host.map(str::to_owned), port }
     }
 }
@@ -106,23 +107,47 @@ impl Bind {
         let same = |a: &IpAddr, b: &IpAddr| {
             a == b || a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified())
         };
-        let others = other.addresses().0;
-        self.addresses().0.iter().any(|a| others.iter().any(|b| same(a, b)))
+        let others = other.addresses();
+        self.addresses().iter().any(|(a, _)| others.iter().any(|(b, _)| same(a, b)))
     }
 
-    /// The addresses, and whether one that this machine lacks may be left out.
-    pub(super) fn addresses(&self) -> (Vec<IpAddr>, bool) {
+    /// The addresses, each once, and whether it may be left out where this machine lacks it.
+    pub(super) fn addresses(&self) -> Vec<(IpAddr, bool)> {
+        let both = |v4: Ipv4Addr, v6: Ipv6Addr| vec![(v4.into(), true), (v6.into(), true)];
         match self {
-            Self::Loopback => (vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()], true),
-            Self::Public => (vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()], true),
-            Self::Addresses(addresses) => (addresses.clone(), false),
+            Self::Loopback => both(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST),
+            Self::Public => both(Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
+            Self::Addresses(addresses) => addresses.iter().map(|address| (*address, false)).collect(),
+            Self::Several(binds) => {
+                let mut all: Vec<(IpAddr, bool)> = Vec::new();
+                for (address, optional) in binds.iter().flat_map(Self::addresses) {
+                    match all.iter_mut().find(|(known, _)| *known == address) {
+                        Some((_, either)) => *either &= optional,
+                        None => all.push((address, optional)),
+                    }
+                }
+                all
+            }
         }
     }
 }
 
 impl Spec {
-    /// From `local_port`, 0 for a free one, to `port` of `host`; without one, of the container itself.
-    pub fn new(bind: Option<Bind>, local_port: u16, host: Option<&str>, port: u16) -> Self {
+    /// From `local_port`, 0 for a free one, to `port` of `host`, an IPv6 address in brackets or not;
+    /// without one, of the container itself.
+    pub fn new(
+        bind: Option<Bind>,
+        local_port: u16,
+        host: Option<&str>,
+        port: u16,
+    ) -> Result<Self, SpecError> {
+        let host = host.map(str::trim).filter(|host| !host.is_empty());
+        let fail =
+            |what| SpecError { text: format!("{local_port}:{}:{port}", host.unwrap_or_default()), what };
+        Ok(Self::to(bind, local_port, host.map(self::host).transpose().map_err(fail)?, port))
+    }
+
+    fn to(bind: Option<Bind>, local_port: u16, host: Option<&str>, port: u16) -> Self {
         let remote = Destination::new(host, port);
         let loopback = host.filter(|_| remote.host.is_none()).map(str::to_owned);
         Self { bind, local_port, remote, loopback }
@@ -143,23 +168,20 @@ impl Spec {
             "" => Err(fail("an empty bind address (write * for all addresses)".into())),
             _ => Bind::parse(text).ok_or_else(|| fail(format!("\"{text}\" is no address to listen on"))),
         };
-        let host = |text: &str| match text {
-            "" => Err(fail("an empty host".into())),
-            _ if text.bytes().any(|b| b.is_ascii_whitespace() || b.is_ascii_control() || b == b'/') => {
-                Err(fail(format!("\"{text}\" is no host")))
-            }
-            _ => Ok(text.to_owned()),
+        let to = |bind: Option<Bind>, l: &str, h: Option<&str>, r: &str| {
+            let host = h.map(host).transpose().map_err(fail)?;
+            Ok(Self::to(bind, local(l)?, host, port("remote", r)?))
         };
         let is_port = |text: &str| text.is_empty() || text.bytes().all(|b| b.is_ascii_digit());
         match parts.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [remote] if !remote.is_empty() && is_port(remote) => Err(fail(format!(
                 "only one port (write {remote}:{remote} for the container's own, or :HOST:{remote})"
             ))),
-            [l, r] if is_port(l) => Ok(Self::new(None, local(l)?, None, port("remote", r)?)),
+            [l, r] if is_port(l) => to(None, l, None, r),
             [h, p] => Err(fail(format!("no local port (write :{h}:{p} for a free one)"))),
-            [l, h, r] if is_port(l) => Ok(Self::new(None, local(l)?, Some(&host(h)?), port("remote", r)?)),
-            [b, l, r] if is_port(l) => Ok(Self::new(Some(bind(b)?), local(l)?, None, port("remote", r)?)),
-            [b, l, h, r] => Ok(Self::new(Some(bind(b)?), local(l)?, Some(&host(h)?), port("remote", r)?)),
+            [l, h, r] if is_port(l) => to(None, l, Some(h), r),
+            [b, l, r] if is_port(l) => to(Some(bind(b)?), l, None, r),
+            [b, l, h, r] => to(Some(bind(b)?), l, Some(h), r),
             _ => Err(fail("not the right number of parts".into())),
         }
     }
@@ -197,6 +219,20 @@ fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && !text.contains(':')
 }
 
+/// A host as one writes it, without the brackets that an IPv6 address may have. Or what is wrong.
+fn host(text: &str) -> Result<&str, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let is_v6 = bare.split('%').next().unwrap_or_default().parse::<Ipv6Addr>().is_ok();
+    let is_odd = |b: u8| b.is_ascii_whitespace() || b.is_ascii_control() || b"/@[]\"'\\".contains(&b);
+    match bare {
+        "" => Err("an empty host".into()),
+        _ if bare.bytes().any(is_odd) || !is_v6 && (bare.contains(':') || bare != text) => {
+            Err(format!("\"{text}\" is no host"))
+        }
+        _ => Ok(bare),
+    }
+}
+
 /// Splits at colons outside of brackets, and takes the brackets off.
 fn split(text: &str) -> Result<Vec<String>, &'static str> {
     let mut parts = vec![String::new()];
@@ -232,7 +268,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn spec(bind: Option<Bind>, local_port: u16, host: Option<&str>, port: u16) -> Spec {
-        Spec::new(bind, local_port, host, port)
+        Spec::new(bind, local_port, host, port).unwrap()
     }
 
     fn at(address: &str) -> Option<Bind> {
@@ -307,6 +343,34 @@ mod tests {
             assert_eq!(bind(one).overlaps(&bind(other)), expected, "{one} {other}");
             assert_eq!(bind(other).overlaps(&bind(one)), expected, "{other} {one}");
         }
+    }
+
+    #[test]
+    fn a_host_by_itself_is_read_as_one_in_a_forward() {
+        for (host, expected) in [
+            ("db", ":db:5432"),
+            (" db ", ":db:5432"),
+            ("fd00::1", ":[fd00::1]:5432"),
+            ("[fd00::1]", ":[fd00::1]:5432"),
+            ("LocalHost", ":5432"),
+            ("", ":5432"),
+        ] {
+            let remote = |spec: Spec| spec.remote;
+            let alone = Spec::new(None, 0, Some(host), 5432).map(remote);
+            assert_eq!(alone, Spec::parse(expected).map(remote), "{host}");
+        }
+        for host in ["db:1", "[db]", "a b", "http://db", "me@db", "fd00::1]"] {
+            let error = Spec::new(None, 0, Some(host), 5432).unwrap_err().to_string();
+            assert!(error.contains(&format!("\"{host}\" is no host")), "{error}");
+        }
+    }
+
+    #[test]
+    fn several_addresses_are_each_taken_once() {
+        let several = ["localhost", "127.0.0.2", "127.0.0.1"].map(|text| Bind::parse(text).unwrap());
+        let expected = [("127.0.0.1", false), ("::1", true), ("127.0.0.2", false)];
+        let expected = expected.map(|(address, optional)| (address.parse().unwrap(), optional));
+        assert_eq!(Bind::Several(several.into()).addresses(), expected);
     }
 
     #[test]
