@@ -187,6 +187,8 @@ impl Voice {
             | Status::Refused { .. }
             | Status::Stalled { .. }
             | Status::Unanswered { .. }
+            | Status::HalfClosed { .. }
+            | Status::Crowded { .. }
             | Status::LeftOpen { .. }
             | Status::GaveUp { .. } => {
                 self.ui.warn(&line);
@@ -275,10 +277,11 @@ fn event(status: &Status, remote: &Destination, addresses: &[SocketAddr]) -> Val
             put("peer", json!(peer.map(|peer| peer.to_string())));
             put("bytes", json!(backlog));
         }
-        Status::Unanswered { peer, after } => {
+        Status::Unanswered { peer, after } | Status::HalfClosed { peer, after } => {
             put("peer", json!(peer.to_string()));
             put("after_seconds", json!(after.as_secs_f64()));
         }
+        Status::Crowded { limit } => put("limit", json!(limit)),
         Status::LeftOpen { session_id } => put("session_id", json!(session_id)),
         Status::GaveUp { connections } => put("connections", json!(connections)),
         Status::OldAgent(advice) => put("advice", json!(advice)),

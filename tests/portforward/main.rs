@@ -7,6 +7,8 @@ mod support;
 mod commandline;
 mod credentials;
 mod harness;
+#[cfg(unix)]
+mod limits;
 mod loss;
 mod old_agents;
 mod postgres;

@@ -131,6 +131,43 @@ fn a_client_that_has_said_all_it_has_to_say_still_gets_the_answer() {
     assert_eq!(answer, "welcome to you");
 }
 
+/// smux has no reset: the agent ends a stream in the same way whether its server closed or broke off.
+#[test]
+fn a_reset_at_the_remote_end_is_an_end_like_another_for_the_agent_tells_no_difference() {
+    let server = serve(|mut stream| {
+        stream.read_exact(&mut [0; 4]).unwrap();
+        stream.write_all(b"half of wh").unwrap();
+        // The client has the answer before the reset may overtake it.
+        stream.read_exact(&mut [0; 4]).unwrap();
+        socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    });
+    let sandbox = sandbox(&[server]);
+    let (_forward, port) = Forward::up(&sandbox, &["-L", ":db.internal:1"]);
+    let mut client = connect(port);
+    client.write_all(b"say!").unwrap();
+    client.read_exact(&mut [0; 10]).unwrap();
+    client.write_all(b"done").unwrap();
+    assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+}
+
+#[test]
+#[ignore = "needs 30 s: a server may think for that long"]
+fn a_client_that_has_closed_its_side_and_gets_nothing_is_told_why() {
+    let server = serve(|mut stream| {
+        // Answers at the end of the request, which it is never told of.
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all);
+    });
+    let sandbox = sandbox(&[server]);
+    let (mut forward, port) = Forward::up(&sandbox, &["-L", ":db.internal:1"]);
+    let mut client = connect(port);
+    client.write_all(b"request").unwrap();
+    half_close(&client);
+    let told = forward.event("half_closed");
+    assert_eq!(told["peer"], client.local_addr().unwrap().to_string());
+    forward.says("the session cannot tell the remote end");
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_client_that_is_gone_is_gone_for_the_server_too() {

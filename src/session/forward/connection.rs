@@ -74,8 +74,8 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     /// Whether the remote end ever sent anything.
     pub(super) answered: bool,
-    /// Whether the client has said that it sends no more.
-    pub(super) half_closed: bool,
+    /// Since when the client sends no more and nothing has come for it.
+    pub(super) half_closed: Option<Instant>,
     down: mpsc::UnboundedSender<Parcel>,
     credit: Arc<Semaphore>,
     complete: oneshot::Sender<()>,
@@ -100,7 +100,7 @@ impl Connection {
         Self {
             peer,
             answered: false,
-            half_closed: false,
+            half_closed: None,
             down,
             credit,
             complete,
@@ -112,6 +112,7 @@ impl Connection {
     /// Sends bytes to the client, at its pace. The caller bounds the backlog.
     pub(super) fn send(&mut self, bytes: Bytes) {
         self.answered = true;
+        self.half_closed = self.half_closed.map(|_| Instant::now());
         let weight = bytes.len() + OVERHEAD;
         let own = self.own.fetch_add(weight, Ordering::Relaxed);
         self.backlog.total.fetch_add(weight, Ordering::Relaxed);

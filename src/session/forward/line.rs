@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
@@ -9,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::connection::distrust;
+use super::descriptors::Descriptors;
 use super::listen::Listener;
 use super::status::{Report, Status};
 
@@ -16,6 +18,8 @@ use super::status::{Report, Status};
 const WAITING: usize = 128;
 /// How long one may wait.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long none is accepted that cannot be had now.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a forward goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +66,9 @@ impl Line {
     ) -> std::io::Result<Self> {
         let (to, accepted) = mpsc::channel(1);
         let mut accepting = JoinSet::new();
+        let descriptors = Arc::new(Descriptors::new(report.clone()));
         for socket in listeners.into_iter().flat_map(|listener| listener.sockets) {
-            accepting.spawn(accept(TcpListener::from_std(socket)?, to.clone()));
+            accepting.spawn(accept(TcpListener::from_std(socket)?, to.clone(), descriptors.clone()));
         }
         Ok(Self { accepted, waiting: VecDeque::new(), course, report, _accepting: accepting })
     }
@@ -156,8 +161,12 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-async fn accept(listener: TcpListener, to: mpsc::Sender<Accepted>) {
+async fn accept(listener: TcpListener, to: mpsc::Sender<Accepted>, descriptors: Arc<Descriptors>) {
     loop {
+        if descriptors.are_short(&listener) {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
         match listener.accept().await {
             Ok((stream, peer)) => {
                 distrust(&stream);
@@ -165,8 +174,8 @@ async fn accept(listener: TcpListener, to: mpsc::Sender<Accepted>) {
                     return;
                 }
             }
-            // Out of file descriptors, or a client gone already: others wait in the kernel.
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            // Out of memory, or a client gone already: others wait in the kernel.
+            Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }

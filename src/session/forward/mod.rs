@@ -9,6 +9,7 @@
 mod advice;
 mod basic;
 mod connection;
+mod descriptors;
 mod holder;
 mod line;
 mod listen;

@@ -39,6 +39,8 @@ const DOUBT: Duration = Duration::from_millis(1500);
 const GLANCE: Duration = Duration::from_millis(100);
 /// For how long nothing may move before a client counts as done that does not close.
 const QUIET: Duration = Duration::from_secs(1);
+/// How long a client that sends no more may get nothing before one says why.
+const WAITS: Duration = Duration::from_secs(30);
 /// Backlog of a client that has the session for itself, from which on its server waits.
 const SOFT: usize = 4 << 20;
 /// Backlog of all clients from which on everything waits. smux version 1 has no window per
@@ -69,6 +71,7 @@ pub(super) async fn relay<C: Cloud>(
         up,
         holding: false,
         stalled: false,
+        explained: false,
         over: None,
     };
     let mut tick = interval(Duration::from_secs(1));
@@ -124,6 +127,7 @@ pub(super) async fn relay<C: Cloud>(
             _ = tick.tick() => {
                 let now = Instant::now();
                 line.gave_up(mux.give_up(now));
+                mux.explain(now, line);
                 watch.tick(now, &Signs {
                     silent_since: session.unacknowledged_since().filter(|_| !lost && !mux.holding),
                     heard: session.agent_heard(),
@@ -190,6 +194,8 @@ struct Mux {
     holding: bool,
     /// Whether the hard bound was hit and said.
     stalled: bool,
+    /// Whether it was said that a half-closed client may wait for ever.
+    explained: bool,
     over: Option<SessionError>,
 }
 
@@ -245,7 +251,7 @@ impl Mux {
             // until the remote end closes it, or the client is gone altogether.
             Local::HalfClosed(id) => {
                 if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.half_closed = true;
+                    connection.half_closed = Some(Instant::now());
                 }
             }
             Local::Data(..) => {}
@@ -267,9 +273,21 @@ impl Mux {
 
     /// Closes the streams of clients that send no more: nobody waits for an answer any more.
     fn close_done(&mut self) {
-        let done = |(id, connection): (&StreamId, &Connection)| connection.half_closed.then_some(*id);
+        let done = |(id, connection): (&StreamId, &Connection)| connection.half_closed.map(|_| *id);
         for id in self.connections.iter().filter_map(done).collect::<Vec<_>>() {
             self.take(Local::Gone(id));
+        }
+    }
+
+    /// Says, once, what a client may wait for that has closed its side.
+    fn explain(&mut self, now: Instant, line: &Line) {
+        let waits = |since: Instant| now.saturating_duration_since(since) >= WAITS;
+        let late = |connection: &&Connection| connection.half_closed.is_some_and(waits);
+        if !self.explained
+            && let Some(connection) = self.connections.values().find(late)
+        {
+            self.explained = true;
+            line.report(Status::HalfClosed { peer: connection.peer, after: WAITS });
         }
     }
 

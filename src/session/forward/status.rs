@@ -83,6 +83,19 @@ pub enum Status {
         /// How long nothing came.
         after: Duration,
     },
+    /// A client that sends no more has waited for so long for what the remote end has to say, which
+    /// cannot be told that it is done.
+    HalfClosed {
+        /// The client.
+        peer: SocketAddr,
+        /// How long nothing came.
+        after: Duration,
+    },
+    /// Connections have taken all file descriptors that they may: further ones wait.
+    Crowded {
+        /// How many descriptors this process may have.
+        limit: u64,
+    },
     /// A session was left, and the service may not know.
     LeftOpen {
         /// Its id.
@@ -110,6 +123,8 @@ impl Status {
             Self::Refused { .. } => "refused",
             Self::Stalled { .. } => "stalled",
             Self::Unanswered { .. } => "unanswered",
+            Self::HalfClosed { .. } => "half_closed",
+            Self::Crowded { .. } => "crowded",
             Self::LeftOpen { .. } => "left_open",
             Self::GaveUp { .. } => "gave_up",
         }
@@ -174,6 +189,17 @@ impl fmt::Display for Status {
                 "the client {peer} was reset: it sends no more, nothing came for {} s, and this agent does not \
                  tell whether the remote end is done",
                 after.as_secs()
+            ),
+            Self::HalfClosed { peer, after } => write!(
+                f,
+                "the client {peer} sends no more, and nothing came for {} s: the session cannot tell the \
+                 remote end that a client is done, so a server that waits for that waits for ever",
+                after.as_secs()
+            ),
+            Self::Crowded { limit } => write!(
+                f,
+                "connections have taken all but a few of {limit} file descriptors: further ones wait until \
+                 others end (ulimit -n says how many there may be)"
             ),
             Self::LeftOpen { session_id } => write!(
                 f,
