@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use support::shell::{PROMPT, Shell, plain};
 use support::suite::{Suite, said};
+use support::terminal::Terminal;
 
 /// A plugin that describes itself and completes: `--planet`, its values, values with colons, and
 /// values that mean something to a shell.
@@ -122,10 +123,25 @@ fn an_answer_counts_though_something_of_the_plugin_goes_on() {
     let suite = suite();
     let answer = "#!/bin/sh\ncase $1 in\n__ecsx) echo \
                   '{\"schema\":1,\"name\":\"b\",\"version\":\"1\",\"summary\":\"s\",\"complete\":true}';;\n\
-                  __complete) sleep 60 & printf 'a\\nb\\n:4\\n';;\nesac\n";
+                  __complete) sleep 60 & echo $! > \"$HOME/pids\"; printf 'a\\nb\\n:4\\n';;\nesac\n";
     suite.program("bin/ecsx-b", answer);
     assert_eq!(suite.run(&["plugin", "inspect", "b"]).code, Some(0));
     assert_eq!(suite.tab(&["b", ""]), "a\nb\n:4\n");
+    gone(&suite);
+}
+
+#[test]
+#[ignore = "needs setsid"]
+fn who_is_asked_has_no_terminal_to_answer_on() {
+    let suite = suite();
+    let answer = "#!/bin/sh\ncase $1 in\n__ecsx) echo \
+                  '{\"schema\":1,\"name\":\"b\",\"version\":\"1\",\"summary\":\"s\",\"complete\":true}';;\n\
+                  __complete) (: </dev/tty) 2>/dev/null && echo rude || echo polite; echo :4;;\nesac\n";
+    suite.program("bin/ecsx-b", answer);
+    assert_eq!(suite.run(&["plugin", "inspect", "b"]).code, Some(0));
+    let mut terminal = Terminal::start(&suite.ecsx(&["__complete", "b", ""]));
+    terminal.wait_for("polite\r\n:4");
+    assert_eq!(terminal.end(), Some(0));
 }
 
 #[test]
@@ -147,7 +163,7 @@ fn a_plugin_that_hangs_is_killed_with_its_children_and_offers_nothing() {
     gone(&suite);
 }
 
-/// Both processes of the hanging plugin end.
+/// The processes that the plugin has named end.
 fn gone(suite: &Suite) {
     let pids = fs::read_to_string(suite.path("pids")).unwrap();
     let deadline = Instant::now() + Duration::from_secs(30);
