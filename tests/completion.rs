@@ -11,8 +11,8 @@ use support::shell::{PROMPT, Shell, plain};
 use support::suite::{Suite, said};
 use support::terminal::Terminal;
 
-/// A plugin that describes itself and completes: `--planet`, its values, values with colons, and
-/// values that mean something to a shell.
+/// A plugin that describes itself and completes: `--planet`, its values, values with colons, values
+/// that mean something to a shell, a part of a value, a note, and what is known only when asked again.
 const STARS: &str = r#"#!/bin/sh
 case $1 in
 __ecsx)
@@ -22,13 +22,19 @@ __complete)
     echo "$ECSX_CLUSTER|$*" >> "$HOME/asked"
     shift
     for word; do before=$last last=$word; done
+    directive=4
+    [ "$before" = --part ] && directive=6
     case $before,$last in
     --planet,*|*,--planet=*) printf 'mars\tred\nmercury\tquick\nvenus\n';;
     --at,*) printf 'urn:a:one\nurn:a:two\n';;
-    --odd,*) printf 'prod east\nx;touch PWNED\n$(touch PWNED)\nit'"'"'s "`touch PWNED`"\n';;
+    --odd,*) printf 'prod east\nx;touch PWNED\n$(touch PWNED)\nit'"'"'s "`touch PWNED`"\n'
+        printf '%s\n' 'back\slash' 'c:\';;
+    --part,*) printf 'host=\n';;
+    --note,*) printf '_activeHelp_ Read 100%% of it\n';;
+    --late,*) [ -e "$HOME/late" ] && printf 'venus\tfar away\nvenus\tfar away\n'; touch "$HOME/late";;
     *) printf -- '--planet\tWhich\n--at\tWhere\n';;
     esac | grep -e "^$(printf %s "${last#--planet=}" | sed 's/[$]/[$]/')"
-    echo :4
+    echo ":$directive"
     exit;;
 esac
 "#;
@@ -145,6 +151,15 @@ fn who_is_asked_has_no_terminal_to_answer_on() {
 }
 
 #[test]
+fn a_note_reaches_only_a_shell_that_can_show_it() {
+    let suite = suite();
+    assert_eq!(suite.tab(&["stars", "--note", ""]), ":4\n");
+    let mut command = suite.ecsx(&["__complete", "stars", "--note", ""]);
+    let said = said(command.env("ECSX_COMPLETE_NOTES", "1"));
+    assert_eq!(said.stdout, "_activeHelp_ Read 100% of it\n:4\n");
+}
+
+#[test]
 fn what_cobra_means_otherwise_is_offered_as_no_word() {
     let suite = suite();
     for (said, offered) in [("json\\nyaml\\n:8", ":0\n"), ("x\\n:1", ":4\n"), ("sub\\n:16", ":16\n")] {
@@ -258,6 +273,13 @@ fn does_it_all(suite: &Suite, mut shell: Shell) {
     shell.complete("ecsx stars --odd \\$\t", "<ecsx><stars><--odd><$(touch PWNED)>");
     shell.complete("ecsx stars --odd it\t", "<ecsx><stars><--odd><it's \"`touch PWNED`\">");
     shell.complete("ecsx stars --odd 'pro\t", "<ecsx><stars><--odd><prod east>");
+    shell.complete("ecsx stars --odd ba\t--planet v\t", "<ecsx><stars><--odd><back\\slash><--planet><venus>");
+    shell.complete("ecsx stars --odd c\t--planet v\t", "<ecsx><stars><--odd><c:\\><--planet><venus>");
+    // Of a part, the rest is typed right behind it.
+    shell.complete("ecsx stars --part h\tx\t", "<ecsx><stars><--part><host=x>");
+    // What helps to read is no word.
+    shell.complete("ecsx stars --note \t\t", "<ecsx><stars><--note>");
+    shell.complete("ecsx stars --late \t\t", "<ecsx><stars><--late><venus>");
     shell.complete(
         "ecsx --cluster 'a b' stars --planet v\t",
         "<ecsx><--cluster><a b><stars><--planet><venus>",
@@ -299,7 +321,11 @@ fn bash_completion_loads_what_was_installed() {
 fn zsh_completes() {
     let suite = with_empty_directory();
     suite.run(&["completion", "install", "zsh"]);
-    does_it_all(&suite, shell(&suite, "zsh", "fpath=(~/.local/share/zsh/site-functions $fpath)"));
+    let load = "fpath=(~/.local/share/zsh/site-functions $fpath)";
+    does_it_all(&suite, shell(&suite, "zsh", load));
+    let mut shell = shell(&suite, "zsh", load);
+    shell.terminal.type_keys("ecsx stars --note \t");
+    shell.terminal.wait_for("Read 100% of it");
 }
 
 #[test]

@@ -119,7 +119,8 @@ impl Subject<'_> {
             return Err("the last line of `__complete` must be `:N`, N a sum of directives".to_owned());
         }
         let lines = text.lines().count() - 1;
-        let read = Completion::parse(&text).candidates.len();
+        let completion = Completion::parse(&text);
+        let read = completion.candidates.len() + completion.notes.len();
         if read != lines {
             return Err(format!("{} of {lines} lines are no candidates (control characters?)", lines - read));
         }
