@@ -44,7 +44,7 @@ _ecsx() {
         kept=$plain
     fi
 
-    local line value directive=0
+    local line value directive=0 helps=() several=''
     COMPREPLY=()
     while IFS= read -r line; do
         if [[ $line =~ ^:[0-9]+$ ]]; then
@@ -53,18 +53,24 @@ _ecsx() {
         fi
         value=$option${line%%$'\t'*}
         value=${value#"$kept"}
-        [[ $value ]] || continue
+        [[ $line && $value ]] || continue
         # bash puts it on the line as it is: quote it, or it could say more than one word.
         if [[ ! $open ]]; then
             printf -v value %q "$value"
         elif [[ $value == *[\'\"\\\$\`\!]* ]]; then
             continue
         fi
-        # The second TAB only lists: there is room for the help.
-        [[ $COMP_TYPE -eq 63 && $line == *$'\t'* ]] && value+="  (${line#*$'\t'})"
+        [[ $value != "${COMPREPLY[0]-$value}" ]] && several=yes
         COMPREPLY+=("$value")
+        if [[ $line == *$'\t'* ]]; then helps+=("  (${line#*$'\t'})"); else helps+=(''); fi
     done <<<"$(command ecsx __complete "${asked[@]}" 2>/dev/null)"
 
+    # The second TAB lists: there is room for the help. But a word that is alone it does insert.
+    if [[ $COMP_TYPE -eq 63 && $several ]]; then
+        for word in "${!COMPREPLY[@]}"; do
+            COMPREPLY[word]+=${helps[word]}
+        done
+    fi
     if ((directive & 2)); then compopt -o nospace; fi
     if ((directive & 32)); then compopt -o nosort; fi
     if ((directive & 16)); then

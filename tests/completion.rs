@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use support::shell::{PROMPT, Shell, plain};
 use support::suite::{Suite, said};
+use support::terminal::Terminal;
 
-/// A plugin that describes itself and completes: `--planet`, its values, values with colons, and
-/// values that mean something to a shell.
+/// A plugin that describes itself and completes: `--planet`, its values, values with colons, values
+/// that mean something to a shell, a part of a value, a note, and what is known only when asked again.
 const STARS: &str = r#"#!/bin/sh
 case $1 in
 __ecsx)
@@ -21,13 +22,19 @@ __complete)
     echo "$ECSX_CLUSTER|$*" >> "$HOME/asked"
     shift
     for word; do before=$last last=$word; done
+    directive=4
+    [ "$before" = --part ] && directive=6
     case $before,$last in
     --planet,*|*,--planet=*) printf 'mars\tred\nmercury\tquick\nvenus\n';;
     --at,*) printf 'urn:a:one\nurn:a:two\n';;
-    --odd,*) printf 'prod east\nx;touch PWNED\n$(touch PWNED)\nit'"'"'s "`touch PWNED`"\n';;
+    --odd,*) printf 'prod east\nx;touch PWNED\n$(touch PWNED)\nit'"'"'s "`touch PWNED`"\n'
+        printf '%s\n' 'back\slash' 'c:\';;
+    --part,*) printf 'host=\n';;
+    --note,*) printf '_activeHelp_ Read 100%% of it\n';;
+    --late,*) [ -e "$HOME/late" ] && printf 'venus\tfar away\nvenus\tfar away\n'; touch "$HOME/late";;
     *) printf -- '--planet\tWhich\n--at\tWhere\n';;
     esac | grep -e "^$(printf %s "${last#--planet=}" | sed 's/[$]/[$]/')"
-    echo :4
+    echo ":$directive"
     exit;;
 esac
 "#;
@@ -122,10 +129,34 @@ fn an_answer_counts_though_something_of_the_plugin_goes_on() {
     let suite = suite();
     let answer = "#!/bin/sh\ncase $1 in\n__ecsx) echo \
                   '{\"schema\":1,\"name\":\"b\",\"version\":\"1\",\"summary\":\"s\",\"complete\":true}';;\n\
-                  __complete) sleep 60 & printf 'a\\nb\\n:4\\n';;\nesac\n";
+                  __complete) sleep 60 & echo $! > \"$HOME/pids\"; printf 'a\\nb\\n:4\\n';;\nesac\n";
     suite.program("bin/ecsx-b", answer);
     assert_eq!(suite.run(&["plugin", "inspect", "b"]).code, Some(0));
     assert_eq!(suite.tab(&["b", ""]), "a\nb\n:4\n");
+    gone(&suite);
+}
+
+#[test]
+#[ignore = "needs setsid"]
+fn who_is_asked_has_no_terminal_to_answer_on() {
+    let suite = suite();
+    let answer = "#!/bin/sh\ncase $1 in\n__ecsx) echo \
+                  '{\"schema\":1,\"name\":\"b\",\"version\":\"1\",\"summary\":\"s\",\"complete\":true}';;\n\
+                  __complete) (: </dev/tty) 2>/dev/null && echo rude || echo polite; echo :4;;\nesac\n";
+    suite.program("bin/ecsx-b", answer);
+    assert_eq!(suite.run(&["plugin", "inspect", "b"]).code, Some(0));
+    let mut terminal = Terminal::start(&suite.ecsx(&["__complete", "b", ""]));
+    terminal.wait_for("polite\r\n:4");
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
+fn a_note_reaches_only_a_shell_that_can_show_it() {
+    let suite = suite();
+    assert_eq!(suite.tab(&["stars", "--note", ""]), ":4\n");
+    let mut command = suite.ecsx(&["__complete", "stars", "--note", ""]);
+    let said = said(command.env("ECSX_COMPLETE_NOTES", "1"));
+    assert_eq!(said.stdout, "_activeHelp_ Read 100% of it\n:4\n");
 }
 
 #[test]
@@ -147,7 +178,7 @@ fn a_plugin_that_hangs_is_killed_with_its_children_and_offers_nothing() {
     gone(&suite);
 }
 
-/// Both processes of the hanging plugin end.
+/// The processes that the plugin has named end.
 fn gone(suite: &Suite) {
     let pids = fs::read_to_string(suite.path("pids")).unwrap();
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -242,6 +273,13 @@ fn does_it_all(suite: &Suite, mut shell: Shell) {
     shell.complete("ecsx stars --odd \\$\t", "<ecsx><stars><--odd><$(touch PWNED)>");
     shell.complete("ecsx stars --odd it\t", "<ecsx><stars><--odd><it's \"`touch PWNED`\">");
     shell.complete("ecsx stars --odd 'pro\t", "<ecsx><stars><--odd><prod east>");
+    shell.complete("ecsx stars --odd ba\t--planet v\t", "<ecsx><stars><--odd><back\\slash><--planet><venus>");
+    shell.complete("ecsx stars --odd c\t--planet v\t", "<ecsx><stars><--odd><c:\\><--planet><venus>");
+    // Of a part, the rest is typed right behind it.
+    shell.complete("ecsx stars --part h\tx\t", "<ecsx><stars><--part><host=x>");
+    // What helps to read is no word.
+    shell.complete("ecsx stars --note \t\t", "<ecsx><stars><--note>");
+    shell.complete("ecsx stars --late \t\t", "<ecsx><stars><--late><venus>");
     shell.complete(
         "ecsx --cluster 'a b' stars --planet v\t",
         "<ecsx><--cluster><a b><stars><--planet><venus>",
@@ -283,7 +321,11 @@ fn bash_completion_loads_what_was_installed() {
 fn zsh_completes() {
     let suite = with_empty_directory();
     suite.run(&["completion", "install", "zsh"]);
-    does_it_all(&suite, shell(&suite, "zsh", "fpath=(~/.local/share/zsh/site-functions $fpath)"));
+    let load = "fpath=(~/.local/share/zsh/site-functions $fpath)";
+    does_it_all(&suite, shell(&suite, "zsh", load));
+    let mut shell = shell(&suite, "zsh", load);
+    shell.terminal.type_keys("ecsx stars --note \t");
+    shell.terminal.wait_for("Read 100% of it");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{chown, symlink};
 
 use support::suite::{Said, Suite, mode, said};
 
@@ -134,6 +134,42 @@ fn every_directory_on_the_way_to_a_plugin_counts() {
     refused(&suite.run(&["y"]), 126);
     mode(&suite.path("open"), 0o755);
     assert_eq!(suite.run(&["y"]).stdout, "open/bin/ecsx-x <>\n");
+}
+
+#[test]
+fn what_another_user_made_in_a_sticky_directory_is_not_run() {
+    // Only root can give a file away.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let suite = Suite::new();
+    let file = suite.plugin("open/way/bin/ecsx-x");
+    mode(&suite.path("open"), 0o1777);
+    symlink(suite.path("open/way"), suite.path("link")).unwrap();
+    let owned = ["open/way", "open/way/bin", "open/way/bin/ecsx-x"];
+    for bin in ["open/way/bin", "link/bin"] {
+        let path = suite.path(bin).display().to_string();
+        assert_eq!(with_path(&suite, &path, &["x"]).stdout, "open/way/bin/ecsx-x <>\n");
+        for strangers in owned {
+            chown(suite.path(strangers), Some(12345), None).unwrap();
+            let said = with_path(&suite, &path, &["x"]);
+            refused(&said, 126);
+            assert!(
+                said.stderr.contains(&format!("{} belongs to another user", suite.path(strangers).display()))
+                    && said.stderr.contains("ecsx plugin install"),
+                "{}",
+                said.stderr
+            );
+            chown(suite.path(strangers), Some(0), None).unwrap();
+        }
+    }
+    // Elsewhere whom to trust is the person's choice; and a stranger's plugin can be installed.
+    chown(suite.path("open/way"), Some(12345), None).unwrap();
+    assert_eq!(suite.run(&["plugin", "install", file.to_str().unwrap()]).code, Some(0));
+    assert_eq!(suite.run(&["x"]).stdout, "open/way/bin/ecsx-x <>\n");
+    mode(&suite.path("open"), 0o755);
+    let path = suite.path("open/way/bin").display().to_string();
+    assert_eq!(with_path(&suite, &path, &["x"]).stdout, "open/way/bin/ecsx-x <>\n");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Asking a plugin something: its stdout within a time and a size, or why there is none.
 //!
-//! Never its terminal: stdin and stderr lead nowhere, and it runs in a process group of its own
-//! that is killed when the time is over.
+//! Never its terminal: stdin and stderr lead nowhere, and it runs in a session of its own, which
+//! has none. With the answer, or when the time is over, its process group is killed.
+#![allow(unsafe_code)]
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -79,8 +80,7 @@ pub(crate) fn ask(
     let mut command = Command::new(program);
     command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let_go_of_the_terminal(&mut command);
     let mut child = command.spawn().map_err(NoAnswer::NotStarted)?;
 
     let (done, read) = mpsc::channel();
@@ -90,20 +90,30 @@ pub(crate) fn ask(
     let answer = match read.recv_timeout(limits.time) {
         Ok(Ok(stdout)) if stdout.len() > limits.bytes => Err(NoAnswer::TooMuch(limits.bytes)),
         Ok(Ok(stdout)) => {
-            let ended = end(&mut child, limits.time.saturating_sub(started.elapsed()));
-            // It has said it all: what it does with the rest of its time is its own affair.
-            let ended = ended.or_else(|| (limits.whole)(&stdout).then(|| kill(&mut child)).flatten());
-            let took = started.elapsed();
-            ended.map(|status| Answer { stdout, status, took }).ok_or(NoAnswer::Late(limits.time))
+            // Once it has said it all, what it does with the rest of its time is its own affair.
+            let in_time = ends(&mut child, limits.time.saturating_sub(started.elapsed()));
+            if in_time || (limits.whole)(&stdout) { Ok(stdout) } else { Err(NoAnswer::Late(limits.time)) }
         }
         Ok(Err(error)) => Err(NoAnswer::NotStarted(error)),
         Err(_) => Err(NoAnswer::Late(limits.time)),
     };
-    if answer.is_err() {
-        kill(&mut child);
-    }
-    answer
+    let took = started.elapsed();
+    let ended = kill(&mut child);
+    let stdout = answer?;
+    ended.map(|status| Answer { stdout, status, took }).map_err(NoAnswer::NotStarted)
 }
+
+/// It could ask on the terminal, or change its modes, whatever stdin is: a shell is at its prompt.
+#[cfg(unix)]
+fn let_go_of_the_terminal(command: &mut Command) {
+    let leave = || rustix::process::setsid().map(drop).map_err(io::Error::from);
+    // SAFETY: setsid is async-signal-safe, and nothing else is called between fork and exec.
+    unsafe { std::os::unix::process::CommandExt::pre_exec(command, leave) };
+}
+
+/// Windows: one console for all, and nothing to leave it with.
+#[cfg(not(unix))]
+fn let_go_of_the_terminal(_: &mut Command) {}
 
 /// Reads until the answer is whole, too much, or over.
 fn read_answer(mut stdout: impl io::Read, limits: Limits) -> io::Result<Vec<u8>> {
@@ -119,28 +129,42 @@ fn read_answer(mut stdout: impl io::Read, limits: Limits) -> io::Result<Vec<u8>>
     Ok(answer)
 }
 
-/// How it ended, if it does within `time`. Its stdout is closed, so it is about to.
-fn end(child: &mut Child, time: Duration) -> Option<ExitStatus> {
+/// Whether it ends within `time`. Its stdout is closed, or about to be.
+fn ends(child: &mut Child, time: Duration) -> bool {
     let until = Instant::now() + time;
     loop {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
+        if has_ended(child) {
+            return true;
         }
         if Instant::now() >= until {
-            return None;
+            return false;
         }
         thread::sleep(Duration::from_millis(1));
     }
 }
 
+/// Unix: it stays to be waited for, so that its process group is nobody else's yet.
+#[cfg(unix)]
+fn has_ended(child: &mut Child) -> bool {
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::Pid(Pid::from_child(child)), look), Ok(None))
+}
+
+#[cfg(not(unix))]
+fn has_ended(child: &mut Child) -> bool {
+    !matches!(child.try_wait(), Ok(None))
+}
+
 /// Kills it and what it started, but for what left its process group; how it ended.
-fn kill(child: &mut Child) -> Option<ExitStatus> {
+fn kill(child: &mut Child) -> io::Result<ExitStatus> {
     #[cfg(unix)]
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-    }
+    let _ = rustix::process::kill_process_group(
+        rustix::process::Pid::from_child(child),
+        rustix::process::Signal::KILL,
+    );
     let _ = child.kill();
-    child.wait().ok()
+    child.wait()
 }
 
 #[cfg(all(test, unix))]
@@ -185,7 +209,25 @@ mod tests {
 
     #[test]
     fn it_has_no_terminal_to_ask_on() {
-        let answer = sh("cat; echo >&2 loud; echo end", READ).expect("answers");
+        let answer = sh("cat; echo >&2 loud; (: </dev/tty) || echo end", READ).expect("answers");
         assert_eq!(answer.stdout, b"end\n");
+    }
+
+    #[test]
+    fn what_it_leaves_running_ends_with_its_answer() {
+        let answer = sh("sleep 60 >/dev/null & echo $!", READ).expect("answers");
+        let pid: i32 = String::from_utf8(answer.stdout).expect("text").trim().parse().expect("a pid");
+        let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+        let until = Instant::now() + Duration::from_secs(10);
+        // Killed, it may wait for whoever adopts it to notice.
+        while rustix::process::test_kill_process(pid).is_ok() && !is_zombie(pid) {
+            assert!(Instant::now() < until, "{pid:?} still runs");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn is_zombie(pid: rustix::process::Pid) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+        stat.is_ok_and(|stat| stat.contains(") Z "))
     }
 }

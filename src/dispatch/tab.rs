@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 
 use clap::{ArgMatches, Command, FromArgMatches as _};
-use ecsx::plugin::{Candidate, Completion, Globals, directive, exit};
+use ecsx::plugin::{Candidate, Completion, Globals, directive, env, exit};
 
 use super::name::Name;
 use super::suite::{Chosen, Suite};
@@ -16,7 +16,11 @@ use super::{BUILT_IN, ask, cli};
 
 /// Answers TAB and ends well.
 pub(crate) fn main(words: &[OsString]) -> u8 {
-    let completion = answer(words).unwrap_or_else(Completion::nothing);
+    let mut completion = answer(words).unwrap_or_else(Completion::nothing);
+    // A shell that cannot show a line without offering it as a word gets none.
+    if std::env::var_os(env::NOTES).is_none() {
+        completion.notes.clear();
+    }
     let _ = io::stdout().write_all(completion.to_string().as_bytes());
     exit::DONE
 }
@@ -57,7 +61,7 @@ fn of_plugin(suite: &Suite, words: &[OsString], current: &str) -> Completion {
 
 fn ask_plugin(suite: &Suite, chosen: &Chosen, words: &[OsString], current: &str) -> Completion {
     if !suite.known(&chosen.name, &chosen.candidate).complete {
-        return Completion { candidates: Vec::new(), directive: directive::DEFAULT };
+        return Completion::only(directive::DEFAULT);
     }
     let mut arguments = vec![OsString::from("__complete")];
     arguments.extend_from_slice(&words[chosen.words..]);

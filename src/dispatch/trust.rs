@@ -21,6 +21,9 @@ pub(crate) enum Refusal {
     NotExecutable,
     /// Anybody may change it.
     WritableByAll(PathBuf),
+    /// It is another user's, made where everybody may make something.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix tells owners"))]
+    OfAStranger(PathBuf),
     /// It has the name of a plugin of ecsx' own and is not where that one is.
     NotOurs,
     /// It has the name of a command that is no plugin.
@@ -34,6 +37,11 @@ impl fmt::Display for Refusal {
             Self::NotAFile => f.write_str("is not a file"),
             Self::NotExecutable => f.write_str("is not executable"),
             Self::WritableByAll(path) => write!(f, "refused: anybody can write to {}", path.display()),
+            Self::OfAStranger(path) => write!(
+                f,
+                "refused: {} belongs to another user, and anybody can put something there",
+                path.display()
+            ),
             Self::BuiltIn => f.write_str("is never run: this name is a command of ecsx itself"),
             Self::NotOurs => f.write_str("refused: this name belongs to ecsx and is only run from beside it"),
         }
@@ -45,7 +53,8 @@ impl Refusal {
     pub(crate) fn hint(&self, path: &Path) -> Option<String> {
         match self {
             Self::NotExecutable if cfg!(unix) => Some(format!("chmod +x {}", path.display())),
-            Self::WritableByAll(place) if place.is_dir() => {
+            Self::WritableByAll(file) if !file.is_dir() => Some(format!("chmod o-w {}", file.display())),
+            Self::WritableByAll(_) | Self::OfAStranger(_) => {
                 let file = path.file_name().and_then(|file| Name::of_file(file.to_str()?));
                 Some(match file.filter(|name| name.first_party().is_none()) {
                     Some(_) => format!(
@@ -55,9 +64,13 @@ impl Refusal {
                     None => "install the suite where only you can write".to_owned(),
                 })
             }
-            Self::WritableByAll(file) => Some(format!("chmod o-w {}", file.display())),
             _ => None,
         }
+    }
+
+    /// Whether it is the place that is not trusted: elsewhere the very same file might run.
+    pub(crate) fn is_of_the_place(&self) -> bool {
+        matches!(self, Self::WritableByAll(_) | Self::OfAStranger(_))
     }
 }
 
@@ -91,6 +104,7 @@ fn check_way(path: &Path) -> Result<(), Refusal> {
     let unreadable = |error: std::io::Error| Refusal::Unreadable(error.to_string());
     let path = std::path::absolute(path).map_err(unreadable)?;
     let (mut here, mut left, mut links) = (PathBuf::new(), parts(&path), 0);
+    let mut sticky: Option<PathBuf> = None;
     while let Some(part) = left.pop() {
         match Path::new(&part).components().next() {
             Some(Component::Normal(_)) => {}
@@ -107,8 +121,15 @@ fn check_way(path: &Path) -> Result<(), Refusal> {
         let (directory, entry) = (metadata(&here)?, fs::symlink_metadata(&next).map_err(unreadable)?);
         // Others cannot replace what is in a sticky directory (/tmp), but they can add files and
         // links to it: only directories are taken from there.
-        if writable_by_all(&directory) && !(is_sticky(&directory) && entry.is_dir()) {
-            return Err(Refusal::WritableByAll(here));
+        if writable_by_all(&directory) {
+            if !(is_sticky(&directory) && entry.is_dir()) {
+                return Err(Refusal::WritableByAll(here));
+            }
+            sticky = Some(here.clone());
+        }
+        // Whoever made a directory there decides what is in it.
+        if sticky.as_ref().is_some_and(|sticky| here.starts_with(sticky)) && !is_ours(&entry) {
+            return Err(Refusal::OfAStranger(next));
         }
         if !entry.is_symlink() {
             here = next;
@@ -138,6 +159,13 @@ fn metadata(path: &Path) -> Result<Metadata, Refusal> {
 fn is_sticky(metadata: &Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     metadata.permissions().mode() & 0o1000 != 0
+}
+
+/// Whether it belongs to this user, or to root.
+#[cfg(unix)]
+fn is_ours(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    [0, rustix::process::geteuid().as_raw()].contains(&metadata.uid())
 }
 
 #[cfg(unix)]

@@ -273,7 +273,7 @@ fn refresh() {
     let mut command = Command::new(program);
     command.args(words).env(REFRESHING, "1");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // Out of the group that the dispatcher may kill.
+    // Out of the group that the dispatcher kills after the answer.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let _ = command.spawn();

@@ -232,7 +232,7 @@ fn values_of(arg: &Arg, current: &str, values: &dyn Fn(&str, &str) -> Option<Vec
         ValueHint::DirPath => directive::DIRECTORIES,
         _ => directive::NO_FILES,
     };
-    Completion { candidates: Vec::new(), directive }
+    Completion::only(directive)
 }
 
 #[cfg(test)]

@@ -58,3 +58,5 @@ pub const TABLE: [(&str, &str); 15] = [
 pub const PLUGINS: &str = "ECSX_PLUGINS";
 /// How long TAB waits for a plugin, in milliseconds, where 800 are too few. Read by the dispatcher.
 pub const COMPLETE_MS: &str = "ECSX_COMPLETE_MS";
+/// Set by a shell's shim that shows notes beside the candidates. Read by the dispatcher.
+pub const NOTES: &str = "ECSX_COMPLETE_NOTES";

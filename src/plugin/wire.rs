@@ -38,10 +38,14 @@ impl Candidate {
         Self { value: value.into(), help }
     }
 
-    /// Control characters would break the wire, or drive the terminal that shows them.
     fn is_sound(&self) -> bool {
-        !self.value.is_empty() && !self.value.chars().chain(self.help.chars()).any(char::is_control)
+        is_shown(&self.value) && !self.help.contains(char::is_control)
     }
+}
+
+/// Control characters would break the wire, or drive the terminal that shows them.
+fn is_shown(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_control)
 }
 
 impl From<&str> for Candidate {
@@ -61,35 +65,49 @@ impl From<String> for Candidate {
 pub struct Completion {
     /// The words that could stand at the cursor.
     pub candidates: Vec<Candidate>,
+    /// Lines for the person to read, which are no words: cobra's active help.
+    pub notes: Vec<String>,
     /// [`directive`] bits.
     pub directive: u8,
 }
 
+/// What a note begins with on the wire.
+const NOTE: &str = "_activeHelp_";
+
 impl Completion {
     /// These words, in this order, and no file names.
     pub fn words(candidates: Vec<Candidate>) -> Self {
-        Self { candidates, directive: directive::NO_FILES | directive::KEEP_ORDER }
+        Self { candidates, directive: directive::NO_FILES | directive::KEEP_ORDER, ..Self::default() }
     }
 
     /// Nothing to offer, no file names either.
     pub fn nothing() -> Self {
-        Self { candidates: Vec::new(), directive: directive::NO_FILES }
+        Self::only(directive::NO_FILES)
+    }
+
+    /// No words, but what the directive has the shell offer.
+    pub fn only(directive: u8) -> Self {
+        Self { directive, ..Self::default() }
     }
 
     /// Reads what a plugin answered. Lines that are no candidates are left out; an answer without
     /// the last line was cut short and counts as nothing.
     pub fn parse(wire: &str) -> Self {
-        let mut candidates = Vec::new();
+        let mut read = Self::default();
         for line in wire.lines() {
             if let Some(number) = line.strip_prefix(':')
                 && let Ok(directive) = number.trim().parse()
             {
-                return Self { candidates, directive };
+                return Self { directive, ..read };
+            }
+            if let Some(note) = line.strip_prefix(NOTE) {
+                read.notes.extend(Some(note.trim()).filter(|note| is_shown(note)).map(str::to_owned));
+                continue;
             }
             let (value, help) = line.split_once('\t').unwrap_or((line, ""));
             let candidate = Candidate::new(value, help);
-            if candidate.is_sound() && !value.starts_with("_activeHelp_") {
-                candidates.push(candidate);
+            if candidate.is_sound() {
+                read.candidates.push(candidate);
             }
         }
         Self::nothing()
@@ -103,9 +121,9 @@ impl Completion {
         match self.directive {
             _ if has(directive::ERROR) => Self::nothing(),
             _ if has(directive::DIRECTORIES) => {
-                Self { candidates: Vec::new(), directive: directive::DIRECTORIES }
+                Self { notes: self.notes, ..Self::only(directive::DIRECTORIES) }
             }
-            _ if has(directive::EXTENSIONS) => Self { candidates: Vec::new(), directive: directive::DEFAULT },
+            _ if has(directive::EXTENSIONS) => Self { notes: self.notes, ..Self::only(directive::DEFAULT) },
             _ => self,
         }
     }
@@ -121,6 +139,9 @@ impl Completion {
 
 impl fmt::Display for Completion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for note in self.notes.iter().filter(|note| is_shown(note)) {
+            writeln!(f, "{NOTE} {note}")?;
+        }
         for candidate in self.candidates.iter().filter(|candidate| candidate.is_sound()) {
             match candidate.help.as_str() {
                 "" => writeln!(f, "{}", candidate.value)?,
@@ -144,19 +165,19 @@ mod tests {
 
     #[test]
     fn chatter_after_the_directive_and_active_help_are_no_candidates() {
-        let wire = "_activeHelp_ read the manual\nx\n:4\nCompletion ended with directive: 4\n";
-        assert_eq!(Completion::parse(wire), Completion { candidates: vec!["x".into()], directive: 4 });
+        let wire =
+            "_activeHelp_ read the manual\n_activeHelp_ \x1b[2J\nx\n:4\nCompletion ended with directive: 4\n";
+        let read = Completion::parse(wire);
+        assert_eq!((&read.candidates, read.directive), (&vec!["x".into()], 4));
+        assert_eq!(read.notes, ["read the manual"]);
+        assert_eq!(read.to_string(), "_activeHelp_ read the manual\nx\n:4\n");
     }
 
     #[test]
     fn a_directive_that_gives_candidates_another_meaning_leaves_none() {
         for (wire, directive) in [("json\nyaml\n:8\n", 0), ("x\n:1\n", 4), ("dir\n:16\n", 16), ("x\n:5\n", 4)]
         {
-            assert_eq!(
-                Completion::parse(wire).for_shells(),
-                Completion { candidates: Vec::new(), directive },
-                "{wire:?}"
-            );
+            assert_eq!(Completion::parse(wire).for_shells(), Completion::only(directive), "{wire:?}");
         }
         assert_eq!(Completion::parse("x\n:6\n").for_shells().candidates, ["x".into()]);
     }

@@ -74,7 +74,7 @@ pub(super) fn main(suite: &Suite, path: &Path) -> Result<u8, Failure> {
 impl Subject<'_> {
     fn findings(&self) -> Vec<Finding> {
         let file = check_file(self.path);
-        let runs = !matches!(file, Err(ref why) if !matches!(why, Refusal::WritableByAll(_)));
+        let runs = file.as_ref().map_or_else(Refusal::is_of_the_place, |()| true);
         let mut findings = vec![Finding {
             about: "file",
             outcome: match file {
@@ -119,7 +119,8 @@ impl Subject<'_> {
             return Err("the last line of `__complete` must be `:N`, N a sum of directives".to_owned());
         }
         let lines = text.lines().count() - 1;
-        let read = Completion::parse(&text).candidates.len();
+        let completion = Completion::parse(&text);
+        let read = completion.candidates.len() + completion.notes.len();
         if read != lines {
             return Err(format!("{} of {lines} lines are no candidates (control characters?)", lines - read));
         }

@@ -11,7 +11,7 @@ use ecsx::ui::Failure;
 use super::super::name::Name;
 use super::super::print;
 use super::super::suite::Suite;
-use super::super::trust::{Refusal, check_file};
+use super::super::trust::check_file;
 use super::inspect;
 
 const HOMELESS: &str = "cannot tell where your home is";
@@ -21,10 +21,11 @@ pub(super) fn install(suite: &Suite, path: &Path, force: bool) -> Result<u8, Fai
     if name.first_party().is_some() || super::super::BUILT_IN.contains(&name.as_str()) {
         return Err(Failure::new(format!("the name `{name}` belongs to ecsx")).hint("rename the program"));
     }
-    match check_file(&program) {
-        // Installing is how to get a plugin out of such a place.
-        Ok(()) | Err(Refusal::WritableByAll(_)) => {}
-        Err(why) => return Err(Failure::new(format!("{} {why}", program.display()))),
+    // Installing is how to get a plugin out of a place that is not trusted.
+    if let Err(why) = check_file(&program)
+        && !why.is_of_the_place()
+    {
+        return Err(Failure::new(format!("{} {why}", program.display())));
     }
     let directory = suite.installed.as_ref().ok_or_else(|| Failure::new(HOMELESS))?;
     let file = directory.join(name.file());
