@@ -126,9 +126,7 @@ pub fn load(options: &Options, environment: &Environment) -> Result<Project, Err
     let mut reader = Reader::new(environment.variables.clone(), external, &environment.current_dir);
 
     let mut found = find::find(options.config.as_deref(), &environment)?;
-    let read = |path: &Path| {
-        Source::read_in(path.parent().unwrap_or(path), path, &environment.current_dir)
-    };
+    let read = |path: &Path| Source::read_in(path.parent().unwrap_or(path), path, &environment.current_dir);
     let own = found.presets.as_deref().map(read).transpose()?;
     if let (Some(own), Some(path), false) = (&own, &found.presets, found.asked_for)
         && let Some(named) = reader.config_of_presets(own, path)?
