@@ -163,7 +163,7 @@ impl Options {
         project.remarks.iter().for_each(|remark| ui.detail(remark));
         project.warnings.iter().for_each(|warning| ui.warn(warning));
         if let Some(error) = &project.definition_error {
-            ui.detail(&format!("family and containers are not known: {error}"));
+            ui.detail(&format!("family and containers are not known:\n{error}"));
         }
         Ok(project)
     }

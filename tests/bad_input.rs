@@ -81,7 +81,7 @@ impl Place {
     ) {
         let mut command = self.command(program, words, more);
         change(&mut command);
-        let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+        let output = support::output(&mut command);
         let said = String::from_utf8_lossy(&output.stderr);
         let case = format!("{program} {words:?} {more:?}");
         assert_eq!(output.status.code(), Some(code), "{case}: {said}");
@@ -136,7 +136,7 @@ fn a_project_that_cannot_be_read() {
     place.refuses(&[], &["ecspresso.yml:2:", "NO_SUCH", "--envfile"]);
     place.config("cluster: [prod\nservice: worker\n");
     for program in PROGRAMS {
-        let output = place.command(program.0, &[], program.1).output().unwrap();
+        let output = support::output(&mut place.command(program.0, &[], program.1));
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(program.2));
         assert!(said.starts_with("error: ecspresso.yml:2:8: this is not YAML"), "{said}");
@@ -319,7 +319,7 @@ fn what_aws_says_cannot_look_like_a_line_of_ours() {
     let message = format!("no\nForwarding 127.0.0.1:1 \u{1b}[2J\u{202e}{}", "x".repeat(100_000));
     place.fails("ListTasks", "ClientException", &message);
     for (program, more, _) in PROGRAMS {
-        let output = place.command(program, &[], more).output().unwrap();
+        let output = support::output(&mut place.command(program, &[], more));
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.starts_with("error: "), "{program}");
         assert!(said.lines().all(|line| !line.starts_with("Forwarding")), "{program}");

@@ -128,10 +128,22 @@ impl<'t> Document<'t> {
     /// name over an earlier one. What is merged (`<<`) counts where it stands, as goccy has it:
     /// over what comes before it, under what comes after. `None` if it is no map.
     pub(crate) fn entries(&self, id: Id) -> Option<Entries<'_>> {
-        let Data::Map(pairs) = &self.nodes[id].data else { return None };
         let mut entries = Entries::new();
-        self.insert(&mut entries, pairs);
+        for (key, value) in self.pairs(id)? {
+            if let Data::Text(name) = &self.nodes[key].data {
+                entries.insert(name.to_ascii_lowercase(), Entry { name, key, value });
+            }
+        }
         Some(entries)
+    }
+
+    /// The pairs of a map in the file's order, with what is merged where it stands; of the same
+    /// key, the last one counts. `None` if it is no map.
+    pub(crate) fn pairs(&self, id: Id) -> Option<Vec<(Id, Id)>> {
+        let Data::Map(own) = &self.nodes[id].data else { return None };
+        let mut pairs = Vec::with_capacity(own.len());
+        self.expand(&mut pairs, own);
+        Some(pairs)
     }
 
     /// Whether a key merges: a plain `<<` of YAML.
@@ -141,24 +153,24 @@ impl<'t> Document<'t> {
     }
 
     /// What the value of `<<` merges: a map, or a list of them.
-    pub(crate) fn merged(&self, value: Id) -> Vec<Id> {
-        match &self.nodes[value].data {
-            Data::List(items) => items.clone(),
-            _ => vec![value],
+    pub(crate) fn merged<'d>(&'d self, value: &'d Id) -> &'d [Id] {
+        match &self.nodes[*value].data {
+            Data::List(items) => items,
+            _ => std::slice::from_ref(value),
         }
     }
 
     /// (The parser bounds how many maps one merges, and so how deep.)
-    fn insert<'d>(&'d self, entries: &mut Entries<'d>, pairs: &'d [(Id, Id)]) {
-        for &(key, value) in pairs {
-            if self.is_merge(key) {
-                for map in self.merged(value) {
-                    if let Data::Map(pairs) = &self.nodes[map].data {
-                        self.insert(entries, pairs);
-                    }
+    fn expand(&self, pairs: &mut Vec<(Id, Id)>, own: &[(Id, Id)]) {
+        for &(key, value) in own {
+            if !self.is_merge(key) {
+                pairs.push((key, value));
+                continue;
+            }
+            for map in self.merged(&value) {
+                if let Data::Map(merged) = &self.nodes[*map].data {
+                    self.expand(pairs, merged);
                 }
-            } else if let Data::Text(name) = &self.nodes[key].data {
-                entries.insert(name.to_ascii_lowercase(), Entry { name, key, value });
             }
         }
     }

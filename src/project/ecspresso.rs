@@ -341,11 +341,15 @@ fn plugin(
         };
         return Err(error.hint("ecspresso knows tfstate, cloudformation, ssm, secretsmanager and external"));
     }
+    let is_said = |text: &str| text.is_empty() || document.text.source.called(text).is_some();
     for (function, kind) in functions {
-        let function = format!("{prefix}{function}");
-        if !lookups.add(function.clone(), kind) {
-            let function = document.text.source.without_made(function, [&prefix, &name]);
-            let message = format!("function {function} is there already");
+        // Only an external one has a name from the file.
+        let tellable = is_said(&prefix) && (lower != "external" || is_said(&function));
+        if !lookups.add(format!("{prefix}{function}"), kind) {
+            let message = match tellable {
+                true => format!("function {prefix}{function} is there already"),
+                false => "a function of this plugin is there already".to_owned(),
+            };
             let error = Error::at(ErrorKind::Plugin, document.place(item), message);
             return Err(error.hint("give this plugin a func_prefix"));
         }

@@ -305,8 +305,10 @@ impl Source {
         let Some(written) = &self.written else { return self.place_in(&self.text, offset, width) };
         // What a template's action says stands in the file as it does in what was made of it.
         let (start, end) = (floor(&self.text, offset), floor(&self.text, offset.saturating_add(width)));
-        match written.find(&self.text[start..end]) {
-            Some(at) if end - start > 4 => self.place_in(written, at, end - start),
+        // Where it stands twice, one may be a comment.
+        let mut found = written.match_indices(&self.text[start..end]);
+        match (found.next(), found.next()) {
+            (Some((at, _)), None) if end - start > 4 => self.place_in(written, at, end - start),
             _ => Place::somewhere(&self.name),
         }
     }

@@ -23,7 +23,8 @@ pub(crate) struct Found {
     pub(crate) passed_over: Vec<PathBuf>,
 }
 
-/// Finds the files: those named, else those of the nearest directory that has any.
+/// Finds the files: the one named and the `ecsx.yml` beside it, else those of the nearest directory
+/// that has any.
 pub(crate) fn find(named: Option<&Path>, environment: &Environment) -> Result<Found, Error> {
     let variable = |name: &str| environment.variables.get(name).filter(|value| !value.is_empty());
     let named = named
@@ -35,7 +36,8 @@ pub(crate) fn find(named: Option<&Path>, environment: &Environment) -> Result<Fo
     };
     let config = named_config(&environment.current_dir, &named)?;
     let folder = config.parent().unwrap_or(&config);
-    let presets = in_folder(folder, &PRESETS).or_else(|| nearest(environment).presets);
+    // Only what is beside it: that of the current directory speaks for another project.
+    let presets = in_folder(folder, &PRESETS);
     Ok(Found { config: Some(config), presets, asked_for: true, passed_over: Vec::new() })
 }
 
@@ -107,8 +109,11 @@ fn is_anybodys(_: &Path, _: &Path) -> bool {
     false
 }
 
+/// The first of the names that is there. A link that leads nowhere is: to read it fails, where to
+/// skip it would take another project.
 fn in_folder(folder: &Path, names: &[&str]) -> Option<PathBuf> {
-    names.iter().map(|name| folder.join(name)).find(|path| path.is_file())
+    let is_broken = |path: &Path| path.is_symlink() && std::fs::metadata(path).is_err();
+    names.iter().map(|name| folder.join(name)).find(|path| path.is_file() || is_broken(path))
 }
 
 fn old_habit(folder: &Path) -> Option<PathBuf> {

@@ -24,7 +24,7 @@ mod tfstate;
 mod variables;
 mod yaml;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ecspresso::{Config, Given};
 use error::Source;
@@ -126,8 +126,8 @@ pub fn load(options: &Options, environment: &Environment) -> Result<Project, Err
     let mut reader = Reader::new(environment.variables.clone(), external, &environment.current_dir);
 
     let mut found = find::find(options.config.as_deref(), &environment)?;
-    let own =
-        found.presets.as_deref().map(|path| Source::read(path, &environment.current_dir)).transpose()?;
+    let read = |path: &Path| Source::read_in(path.parent().unwrap_or(path), path, &environment.current_dir);
+    let own = found.presets.as_deref().map(read).transpose()?;
     if let (Some(own), Some(path), false) = (&own, &found.presets, found.asked_for)
         && let Some(named) = reader.config_of_presets(own, path)?
     {
@@ -191,7 +191,7 @@ pub fn load(options: &Options, environment: &Environment) -> Result<Project, Err
         ..Project::default()
     };
     if let Some(path) = &project.task_definition {
-        let folder = project.config.as_deref().and_then(std::path::Path::parent).unwrap_or(path);
+        let folder = project.config.as_deref().and_then(Path::parent).unwrap_or(path);
         match reader.definition(path, folder) {
             Ok(definition) => {
                 if definition.family.is_some() {

@@ -3,6 +3,7 @@
 //!
 //! `docs/ecsx.schema.json` describes it for editors.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::document::{Data, Document, Entries, Id, near};
@@ -82,39 +83,49 @@ fn root<'d>(document: &'d Document<'_>) -> Result<Option<Entries<'d>>, Error> {
 
 fn presets(document: &Document<'_>, entries: &Entries<'_>) -> Result<Vec<Preset>, Error> {
     let Some(entry) = entries.get("presets") else { return Ok(Vec::new()) };
-    let pairs = match &document.nodes[entry.value].data {
-        Data::Null => return Ok(Vec::new()),
-        Data::Map(pairs) => pairs,
-        data => {
+    let pairs = match (&document.nodes[entry.value].data, document.pairs(entry.value)) {
+        (Data::Null, _) => return Ok(Vec::new()),
+        (_, Some(pairs)) => pairs,
+        (data, None) => {
             return Err(
                 document.wrong(entry.value, format!("presets must be a map of names, not {}", data.kind()))
             );
         }
     };
-    let preset = |(key, value): &(Id, Id)| {
-        let name = match &document.nodes[*key].data {
-            Data::Text(name) => name.clone(),
-            data => {
-                return Err(
-                    document.wrong(*key, format!("a preset's name must be text, not {}", data.kind()))
-                );
+    let mut presets: Vec<Preset> = Vec::new();
+    let mut known = HashMap::new();
+    for (key, value) in pairs {
+        let preset = preset(document, key, value)?;
+        // Merged, and here again: the last one counts, in the place of the first.
+        match known.get(&preset.name) {
+            Some(&first) => presets[first] = preset,
+            None => {
+                known.insert(preset.name.clone(), presets.len());
+                presets.push(preset);
             }
-        };
-        if !is_name(&name) {
-            let error =
-                document.wrong(*key, "a preset's name starts with a letter; letters, digits, - _ . follow");
-            return Err(error.hint("so that it cannot be taken for a port, or an option"));
         }
-        let forward = match forward(document, *value) {
-            Ok(forward) => Ok(forward),
-            Err(error) if matches!(error.kind(), ErrorKind::Variable | ErrorKind::Lookup) => {
-                Err(Box::new(error))
-            }
-            Err(error) => return Err(error),
-        };
-        Ok(Preset { name, forward })
+    }
+    Ok(presets)
+}
+
+fn preset(document: &Document<'_>, key: Id, value: Id) -> Result<Preset, Error> {
+    let name = match &document.nodes[key].data {
+        Data::Text(name) => name.clone(),
+        data => {
+            return Err(document.wrong(key, format!("a preset's name must be text, not {}", data.kind())));
+        }
     };
-    pairs.iter().map(preset).collect()
+    if !is_name(&name) {
+        let error =
+            document.wrong(key, "a preset's name starts with a letter; letters, digits, - _ . follow");
+        return Err(error.hint("so that it cannot be taken for a port, or an option"));
+    }
+    let forward = match forward(document, value) {
+        Ok(forward) => Ok(forward),
+        Err(error) if matches!(error.kind(), ErrorKind::Variable | ErrorKind::Lookup) => Err(Box::new(error)),
+        Err(error) => return Err(error),
+    };
+    Ok(Preset { name, forward })
 }
 
 fn is_name(name: &str) -> bool {

@@ -73,7 +73,13 @@ impl<'e> Reader<'e> {
                 let message = "there is no such file for config";
                 Err(Error::at(ErrorKind::NotFound, document.place(at), message))
             }
-            Err(error) => Err(Error::at(error.kind(), document.place(at), error.to_string())),
+            Err(error) => {
+                let message = match source.called(&named) {
+                    Some(_) => error.to_string(),
+                    None => "config must name a .yml, .yaml, .json or .jsonnet file".to_owned(),
+                };
+                Err(Error::at(error.kind(), document.place(at), message))
+            }
         }
     }
 
@@ -128,7 +134,10 @@ impl<'e> Reader<'e> {
         let unknown = tree.functions.iter().filter(|function| !self.lookups.knows(&function.name));
         let errors = unknown.map(|function| {
             let place = source.place(function.at, function.name.len());
-            lookup::not_defined(&self.lookups, &function.name, place)
+            match source.shown {
+                true => lookup::not_defined(&self.lookups, &function.name, place),
+                false => Error::at(ErrorKind::Template, place, "this function is not defined"),
+            }
         });
         Error::all(errors).map_or(Ok(tree), Err)
     }

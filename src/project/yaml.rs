@@ -15,9 +15,13 @@ use super::error::{Error, ErrorKind, MADE};
 /// The deepest nesting that is taken (Go's own limit for JSON), and the most values with every
 /// alias written out.
 const DEEPEST: usize = 10_000;
-const MOST_EXPANDED: u64 = 10_000_000;
+const MOST_EXPANDED: u64 = 1_000_000;
 /// The most maps that are merged into one, those merged into them included.
 const MOST_MERGES: usize = 500;
+/// The most pairs that are merged in one file, counted wherever they are merged.
+const MOST_MERGED: usize = 100_000;
+/// The most text that is parsed in vain for its margins, in bytes: the whole file, each time.
+const MOST_PARSED: usize = 4 << 20;
 /// The longest key, in characters. YAML's own limit is 1024; goccy has none.
 const LONGEST_KEY: usize = 100_000;
 
@@ -32,13 +36,15 @@ pub(crate) fn parse<'t>(text: &'t Text<'t>) -> Result<Document<'t>, Error> {
     // a variable may well have several lines. Blanks there are no part of the text, so that
     // adding them changes nothing.
     let mut padded = Padded { text: Cow::Borrowed(rendered), pads: Vec::new() };
+    let mut parsed = 0;
     loop {
         match compose(text, &padded) {
             Ok(document) => return Ok(document),
             Err(Wrong::Project(error)) => return Err(error),
             Err(Wrong::Yaml(error)) => {
                 let margin = matches!(error.kind(), Scan::InvalidQuotedScalarIndent);
-                if !(margin && padded.pad(error.marker().byte_offset())) {
+                parsed += padded.text.len();
+                if !(margin && parsed <= MOST_PARSED && padded.pad(error.marker().byte_offset())) {
                     return Err(not_yaml(text, &padded, &error));
                 }
             }
@@ -67,7 +73,6 @@ struct Padded<'t> {
 }
 
 const PAD: usize = 40;
-const MOST_PADS: usize = 50;
 
 impl Padded<'_> {
     /// Adds blanks at the start of the line of `at`; false if that would be no use.
@@ -75,7 +80,7 @@ impl Padded<'_> {
         let Some(at) = at.filter(|at| self.text.is_char_boundary(*at)) else { return false };
         let start = self.text[..at].rfind(['\n', '\r']).map_or(0, |i| i + 1);
         let grows = self.pads.last().is_none_or(|last| *last < start);
-        if !grows || self.pads.len() >= MOST_PADS {
+        if !grows {
             return false;
         }
         self.text.to_mut().insert_str(start, &" ".repeat(PAD));
@@ -85,10 +90,11 @@ impl Padded<'_> {
 
     /// The offset in the text without the blanks.
     fn original(&self, at: usize) -> usize {
-        self.pads
-            .iter()
-            .rev()
-            .fold(at, |at, pad| if at > *pad { at.saturating_sub(PAD).max(*pad) } else { at })
+        // Each was put into a text that had those before it.
+        match self.pads.partition_point(|pad| *pad < at) {
+            0 => at,
+            count => at.saturating_sub(PAD).max(self.pads[count - 1]) - (count - 1) * PAD,
+        }
     }
 }
 
@@ -108,8 +114,10 @@ fn compose<'t>(text: &'t Text<'t>, padded: &Padded<'_>) -> Result<Document<'t>, 
         document: Document { text, nodes: Vec::new(), root: 0 },
         open: Vec::new(),
         anchors: HashMap::new(),
+        aliases: 0,
         sizes: Vec::new(),
         merges: HashMap::new(),
+        merged: 0,
     };
     let options = granit_parser::options! {
         simple_key_max_lookahead: LONGEST_KEY,
@@ -130,10 +138,10 @@ fn compose<'t>(text: &'t Text<'t>, padded: &Padded<'_>) -> Result<Document<'t>, 
                 composer.place_node(id, anchor)?;
             }
             Event::Alias(anchor) => {
-                // An anchor that is still open refers to itself: nothing, as goccy has it.
+                // Who is not known yet refers to itself: nothing, as goccy has it.
                 let id = match composer.anchors.get(&anchor) {
-                    Some(&id) if !composer.open.iter().any(|open| open.id == id) => id,
-                    _ => composer.add(Data::Null, at, width)?,
+                    Some(&id) => composer.again(id, at)?,
+                    None => composer.add(Data::Null, at, width)?,
                 };
                 composer.place_node(id, 0)?;
             }
@@ -152,6 +160,7 @@ fn compose<'t>(text: &'t Text<'t>, padded: &Padded<'_>) -> Result<Document<'t>, 
 /// A collection that is not complete.
 struct Open {
     id: Id,
+    anchor: usize,
     key: Option<Id>,
     seen: HashMap<String, Id>,
 }
@@ -159,25 +168,37 @@ struct Open {
 struct Composer<'t> {
     document: Document<'t>,
     open: Vec<Open>,
+    /// The nodes that aliases may mean: complete ones.
     anchors: HashMap<usize, Id>,
+    aliases: usize,
     /// Of each node: how many nodes it would be without aliases.
     sizes: Vec<u64>,
-    /// Of each map that merges others: how many.
-    merges: HashMap<Id, usize>,
+    /// Of each map that merges others: how many, and how many pairs.
+    merges: HashMap<Id, (usize, usize)>,
+    /// How many pairs were merged so far, wherever.
+    merged: usize,
 }
 
 impl Composer<'_> {
     fn add(&mut self, data: Data, at: usize, width: usize) -> Result<Id, Error> {
-        if self.document.nodes.len() >= MOST_NODES {
-            let place = self.document.text.place(at, 1);
-            return Err(Error::at(
-                ErrorKind::TooLarge,
-                place,
-                format!("more than {MOST_NODES} values in one file"),
-            ));
-        }
+        self.check_count(at)?;
         self.sizes.push(1);
         Ok(self.document.add(data, at, width))
+    }
+
+    /// A node once more, by an alias: no new one, but as much work to look at.
+    fn again(&mut self, id: Id, at: usize) -> Result<Id, Error> {
+        self.check_count(at)?;
+        self.aliases += 1;
+        Ok(id)
+    }
+
+    fn check_count(&self, at: usize) -> Result<(), Error> {
+        if self.document.nodes.len() + self.aliases < MOST_NODES {
+            return Ok(());
+        }
+        let message = format!("more than {MOST_NODES} values in one file");
+        Err(Error::at(ErrorKind::TooLarge, self.document.text.place(at, 1), message))
     }
 
     fn begin(&mut self, data: Data, at: usize, anchor: usize) -> Result<(), Error> {
@@ -186,15 +207,12 @@ impl Composer<'_> {
             let message = format!("nested deeper than {DEEPEST} levels");
             return Err(Error::at(ErrorKind::TooLarge, self.document.place(id), message));
         }
-        if anchor > 0 {
-            self.anchors.insert(anchor, id);
-        }
-        self.open.push(Open { id, key: None, seen: HashMap::new() });
+        self.open.push(Open { id, anchor, key: None, seen: HashMap::new() });
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), Error> {
-        let Some(Open { id, .. }) = self.open.pop() else { return Ok(()) };
+        let Some(Open { id, anchor, .. }) = self.open.pop() else { return Ok(()) };
         let size = |items: &mut dyn Iterator<Item = Id>| {
             items.fold(1_u64, |sum, item| sum.saturating_add(self.sizes[item]))
         };
@@ -208,7 +226,7 @@ impl Composer<'_> {
             return Err(Error::at(ErrorKind::TooLarge, self.document.place(id), message));
         }
         self.sizes[id] = total;
-        self.place_node(id, 0)
+        self.place_node(id, anchor)
     }
 
     /// Puts a complete node where it belongs.
@@ -252,7 +270,7 @@ impl Composer<'_> {
 impl Composer<'_> {
     /// Checks what `<<` merges into `map`.
     fn merge(&mut self, map: Id, key: Id, value: Id) -> Result<(), Error> {
-        let merged = self.document.merged(value);
+        let merged = self.document.merged(&value);
         let no_map = merged.iter().find(|id| !matches!(self.document.nodes[**id].data, Data::Map(_)));
         if let Some(no_map) = no_map {
             let kind = self.document.nodes[*no_map].data.kind();
@@ -260,13 +278,20 @@ impl Composer<'_> {
                 .document
                 .wrong(*no_map, format!("<< merges a map or a list of maps, not {kind}")));
         }
-        let more: usize = merged.iter().map(|id| 1 + self.merges.get(id).copied().unwrap_or(0)).sum();
-        self.merges.insert(map, more);
-        if more > MOST_MERGES {
-            let message = format!("more than {MOST_MERGES} maps merged into one");
-            return Err(Error::at(ErrorKind::TooLarge, self.document.place(key), message));
+        let (mut maps, mut pairs) = (merged.len(), 0);
+        for id in merged {
+            let (more_maps, more_pairs) = self.merges.get(id).copied().unwrap_or_default();
+            let Data::Map(own) = &self.document.nodes[*id].data else { continue };
+            (maps, pairs) = (maps + more_maps, pairs + 1 + own.len() + more_pairs);
         }
-        Ok(())
+        self.merges.insert(map, (maps, pairs));
+        self.merged += pairs;
+        let message = match (maps > MOST_MERGES, self.merged > MOST_MERGED) {
+            (false, false) => return Ok(()),
+            (true, _) => format!("more than {MOST_MERGES} maps merged into one"),
+            (false, true) => format!("more than {MOST_MERGED} keys merged in one file"),
+        };
+        Err(Error::at(ErrorKind::TooLarge, self.document.place(key), message))
     }
 }
 
@@ -289,26 +314,29 @@ fn scalar(value: &str, style: ScalarStyle, tag: Option<&Tag>) -> Data {
     }
 }
 
-/// Whether goccy/go-yaml takes a plain scalar as a number: also `010`, `0x1f`, `1_000`.
+/// Whether goccy/go-yaml takes a plain scalar as a number: also `010`, `0x1f`, `1_000`. One with
+/// an exponent needs a dot, and one that is too large is text.
 fn is_number(value: &str) -> bool {
     let plain = value.replace('_', "");
     let digits = plain.strip_prefix(['-', '+']).unwrap_or(&plain);
-    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') || value.starts_with('_') {
+    let first = |c: char| c.is_ascii_digit() || c == '.';
+    if value.starts_with('_') || !digits.starts_with(first) {
         return false;
     }
+    let is_whole = |digits: &str, radix| match u64::from_str_radix(digits, radix) {
+        // A signed one is read as Go's int64.
+        Ok(number) => !digits.starts_with('+') && (!plain.starts_with('-') || number <= 1 << 63),
+        Err(_) => false,
+    };
     for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
         if let Some(rest) = digits.strip_prefix(prefix) {
-            return u64::from_str_radix(rest, radix).is_ok() && !rest.starts_with('+');
+            return is_whole(rest, radix);
         }
     }
-    match digits.strip_prefix('0') {
-        Some(rest) if !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()) => {
-            u64::from_str_radix(rest, 8).is_ok()
-        }
-        _ if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse::<u64>().is_ok(),
-        _ => {
-            digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'))
-                && digits.parse::<f64>().is_ok()
-        }
+    match digits.matches('.').count() {
+        0 if digits.starts_with('0') && digits.len() > 1 => is_whole(digits, 8),
+        0 => is_whole(digits, 10),
+        1 => digits.parse::<f64>().is_ok_and(f64::is_finite),
+        _ => false,
     }
 }

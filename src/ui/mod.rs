@@ -91,10 +91,10 @@ impl Ui {
         }
     }
 
-    /// A line on why and from where; only with `-v`.
-    pub fn detail(&self, line: &str) {
+    /// A line on why and from where, its further lines behind a margin; only with `-v`.
+    pub fn detail(&self, text: &str) {
         if self.verbosity >= Verbosity::Verbose {
-            self.write(&format!("{DIM}{}{DIM:#}\n", one_line(line)));
+            self.write(&detailed(text));
         }
     }
 
@@ -120,6 +120,11 @@ impl Ui {
         let mut stderr = anstream::AutoStream::new(std::io::stderr(), self.choice);
         let _ = stderr.write_all(text.as_bytes());
     }
+}
+
+/// In grey. Errors are told in several lines: the caret belongs below its line.
+fn detailed(text: &str) -> String {
+    format!("{DIM}{}{DIM:#}\n", indented(text, "  "))
 }
 
 /// `error: …`, then the causes, then the hints, in colours. Only these begin a line.
@@ -193,6 +198,12 @@ mod tests {
             plain(&failure),
             "error: cannot reach ECS\n  caused by: connection refused\nhint: is the sandbox running?\n"
         );
+    }
+
+    #[test]
+    fn details_keep_their_lines_and_none_looks_like_one_of_ours() {
+        let told = anstream::adapter::strip_str(&detailed("x:1:1: no\n 1 | a\nerror: b\n")).to_string();
+        assert_eq!(told, "x:1:1: no\n   1 | a\n  error: b\n");
     }
 
     #[test]

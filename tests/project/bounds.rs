@@ -2,7 +2,16 @@
 
 use ecsx::project::ErrorKind;
 
+use crate::bounded::bounded;
 use crate::{Scene, cluster};
+
+/// MiB that small files may take, this test's own included.
+const SMALL: u64 = 60;
+/// MiB that files of many megabytes may take.
+const LARGE: u64 = 250;
+/// MiB that a jsonnet program may take before it is given up: it may grow by 256, and by some more
+/// before that is seen.
+const PROGRAM: u64 = 500;
 
 #[track_caller]
 fn too_large(files: &[(&str, &str)]) {
@@ -12,87 +21,147 @@ fn too_large(files: &[(&str, &str)]) {
 #[test]
 fn aliases_are_counted_as_what_they_stand_for() {
     let level = |name: char, of: char| format!("{name}: &{name} [{}]\n", vec![format!("*{of}"); 9].join(","));
-    let mut text = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
-    for (of, name) in ('a'..='c').zip('b'..) {
-        text += &level(name, of);
-    }
-    assert_eq!(cluster(&format!("{text}cluster: c\n")), "c", "a few thousand are fine");
-    for (of, name) in ('d'..='h').zip('e'..) {
-        text += &level(name, of);
-    }
-    too_large(&[("ecspresso.yml", &format!("{text}cluster: c\n"))]);
+    let levels = |last: char| {
+        let text = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
+        ('a'..last).zip('b'..=last).fold(text, |text, (of, name)| text + &level(name, of)) + "cluster: c\n"
+    };
+    bounded("thousands", SMALL, || assert_eq!(cluster(&levels('d')), "c", "a few thousand are fine"));
+    bounded("millions", SMALL, || too_large(&[("ecspresso.yml", &levels('i'))]));
+}
+
+/// Each alias asks whether what it stands for is complete, and is a value of its list.
+#[test]
+fn aliases_are_counted_wherever_they_stand() {
+    let deep = |depth: usize, count: usize| {
+        format!("a: &a 1\nx: {}{}{}\ncluster: c\n", "[".repeat(depth), "*a,".repeat(count), "]".repeat(depth))
+    };
+    bounded("deep", LARGE, || assert_eq!(cluster(&deep(5000, 200_000)), "c"));
+    bounded("many", LARGE, || too_large(&[("ecspresso.yml", &deep(1, 9_000_000))]));
 }
 
 #[test]
 fn merges_of_merges_end() {
-    let mut text = "m0: &m0 {service: s}\n".to_owned();
-    for depth in 1..100_000 {
-        text += &format!("m{depth}: &m{depth} {{<<: *m{}}}\n", depth - 1);
-        match depth {
-            100 => assert_eq!(cluster(&format!("{text}cluster: c\n<<: *m100\n")), "c"),
-            600 => break,
-            _ => {}
-        }
-    }
-    too_large(&[("ecspresso.yml", &text)]);
+    let chain = |count: usize| {
+        let link = |depth: usize| format!("m{depth}: &m{depth} {{<<: *m{}}}\n", depth - 1);
+        let links: String = (1..=count).map(link).collect();
+        format!("m0: &m0 {{service: s}}\n{links}cluster: c\n<<: *m{count}\n")
+    };
+    bounded("hundred", SMALL, || assert_eq!(cluster(&chain(100)), "c"));
+    bounded("more", SMALL, || too_large(&[("ecspresso.yml", &chain(600))]));
+    bounded("doubling", SMALL, || {
+        let link = |depth: usize| format!("m{depth}: &m{depth} {{<<: [*m{0}, *m{0}]}}\n", depth - 1);
+        let links: String = (1..100).map(link).collect();
+        too_large(&[("ecspresso.yml", &format!("m0: &m0 {{service: s}}\n{links}<<: *m99\n"))]);
+    });
+}
+
+/// What is merged costs each map that merges it.
+#[test]
+fn merged_keys_are_counted() {
+    let keys = |count: usize| -> String { (0..count).map(|i| format!("k{i}: 1,")).collect() };
+    let listed = |keys_each: usize, times: usize| {
+        let list = "*m,".repeat(times);
+        format!("m: &m {{{}}}\ncluster: c\n<<: [{list}]\n", keys(keys_each))
+    };
+    bounded("few", LARGE, || assert_eq!(cluster(&listed(1000, 50)), "c"));
+    bounded("listed", LARGE, || too_large(&[("ecspresso.yml", &listed(1000, 200))]));
+    bounded("everywhere", LARGE, || {
+        let maps = "- {<<: *m}\n".repeat(20_000);
+        too_large(&[("ecspresso.yml", &format!("m: &m {{{}}}\nx:\n{maps}", keys(20_000)))]);
+    });
+    bounded("one list", LARGE, || {
+        let (list, maps) = ("{},".repeat(490), "- {<<: *l}\n".repeat(40_000));
+        too_large(&[("ecspresso.yml", &format!("l: &l [{list}]\nx:\n{maps}"))]);
+    });
+    bounded("presets", LARGE, || {
+        let list = "{port: 1},".repeat(400);
+        let presets: String = (0..60_000).map(|i| format!("  p{i}: *m\n")).collect();
+        too_large(&[("ecsx.yml", &format!("presets:\n  m: &m {{<<: [{list}]}}\n{presets}"))]);
+    });
 }
 
 #[test]
 fn nesting_is_fine_until_it_is_not() {
     let nested = |depth: usize| format!("x: {}{}\ncluster: c\n", "[".repeat(depth), "]".repeat(depth));
-    assert_eq!(cluster(&nested(3000)), "c");
-    assert!(Scene::yaml(&nested(200_000)).try_load().is_err());
-    let blocks: String = (0..3000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
-    assert_eq!(cluster(&format!("{blocks}cluster: c\n")), "c");
-    for deep in
-        ["[".repeat(100_000), "{a:".repeat(100_000), "(".repeat(100_000), "local a = ".repeat(100_000)]
-    {
-        assert!(Scene::new(&[("ecspresso.jsonnet", &deep)]).try_load().is_err());
+    bounded("brackets", SMALL, || assert_eq!(cluster(&nested(3000)), "c"));
+    bounded("more brackets", SMALL, || assert!(Scene::yaml(&nested(200_000)).try_load().is_err()));
+    bounded("blocks", SMALL, || {
+        let blocks: String = (0..3000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+        assert_eq!(cluster(&format!("{blocks}cluster: c\n")), "c");
+    });
+    for deep in ["[", "{a:", "(", "local a = "] {
+        bounded(deep, LARGE, || {
+            assert!(Scene::new(&[("ecspresso.jsonnet", &deep.repeat(100_000))]).try_load().is_err());
+        });
     }
-    let json = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let scene = Scene::new(&[("ecspresso.yml", "task_definition: td.json"), ("td.json", &json)]);
-    assert!(scene.load().definition_error.is_some());
+    bounded("json", SMALL, || {
+        let json = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let scene = Scene::new(&[("ecspresso.yml", "task_definition: td.json"), ("td.json", &json)]);
+        assert!(scene.load().definition_error.is_some());
+    });
 }
 
 #[test]
 fn large_files_are_read_and_larger_ones_refused() {
-    let block = format!("x: |\n{}cluster: c\n", format!("  {}\n", "a".repeat(98)).repeat(100_000));
-    assert_eq!(cluster(&block), "c", "10 MB");
-    assert_eq!(cluster(&format!("{}: 1\ncluster: c\n", "k".repeat(5000))), "c", "a long key");
-    too_large(&[("ecspresso.yml", &"#\n".repeat(20 << 20))]);
-    too_large(&[("ecspresso.yml", &format!("x: [{}]\n", "1,".repeat(300_000)))]);
-    let json = format!(r#"{{"family": "f", "x": [{}1]}}"#, "1,".repeat(300_000));
-    let scene = Scene::new(&[("ecspresso.yml", "task_definition: td.json"), ("td.json", &json)]);
-    assert_eq!(scene.load().definition_error.unwrap().kind(), ErrorKind::TooLarge);
-    let mut scene = Scene::new(&[("ecspresso.yml", ""), ("env", &"A=1\n".repeat(110_000))]);
-    scene.options.envfiles = vec!["env".into()];
-    assert_eq!(scene.refused().kind(), ErrorKind::TooLarge);
+    bounded("10 MB", LARGE, || {
+        let block = format!("x: |\n{}cluster: c\n", format!("  {}\n", "a".repeat(98)).repeat(100_000));
+        assert_eq!(cluster(&block), "c");
+    });
+    bounded("key", SMALL, || assert_eq!(cluster(&format!("{}: 1\ncluster: c\n", "k".repeat(5000))), "c"));
+    bounded("40 MB", LARGE, || too_large(&[("ecspresso.yml", &"#\n".repeat(20 << 20))]));
+    bounded("values", LARGE, || {
+        too_large(&[("ecspresso.yml", &format!("x: [{}]\n", "1,".repeat(300_000)))]);
+    });
+    bounded("json", LARGE, || {
+        let json = format!(r#"{{"family": "f", "x": [{}1]}}"#, "1,".repeat(300_000));
+        let scene = Scene::new(&[("ecspresso.yml", "task_definition: td.json"), ("td.json", &json)]);
+        assert_eq!(scene.load().definition_error.unwrap().kind(), ErrorKind::TooLarge);
+    });
+    bounded("envfile", LARGE, || {
+        let mut scene = Scene::new(&[("ecspresso.yml", ""), ("env", &"A=1\n".repeat(110_000))]);
+        scene.options.envfiles = vec!["env".into()];
+        assert_eq!(scene.refused().kind(), ErrorKind::TooLarge);
+    });
+}
+
+/// Each line of it has the file parsed again.
+#[test]
+fn quoted_text_at_the_margin_is_parsed_again_only_while_that_is_cheap() {
+    let quoted = |lines: usize| format!("x: '{}'\ncluster: c\n", "a\n".repeat(lines));
+    bounded("hundreds", SMALL, || assert_eq!(cluster(&quoted(300)), "c"));
+    bounded("many", SMALL, || assert!(Scene::yaml(&quoted(100_000)).try_load().is_err()));
+    bounded("far", LARGE, || {
+        let text = format!("y:\n{}{}", "- [1, 2, 3]\n".repeat(40_000), quoted(40));
+        assert!(Scene::yaml(&text).try_load().is_err());
+    });
 }
 
 #[test]
 fn keys_that_are_not_known_are_compared_only_while_that_is_cheap() {
-    let key = "k".repeat(9_000_000);
-    assert_eq!(cluster(&format!("? {key}\n: 1\ncluster: c\n")), "c");
-    assert!(Scene::new(&[("ecsx.yml", &format!("? {key}\n: 1\n"))]).try_load().is_err());
+    let long = || format!("? {}\n: 1\n", "k".repeat(9_000_000));
+    bounded("ecspresso", LARGE, || assert_eq!(cluster(&format!("{}cluster: c\n", long())), "c"));
+    bounded("ecsx", LARGE, || assert!(Scene::new(&[("ecsx.yml", &long())]).try_load().is_err()));
 }
 
 #[test]
 fn templates_end() {
-    for text in [
-        "{{ range 1000000000 }}x{{ end }}",
-        &"{{ 1 }}".repeat(110_000),
-        "{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}",
-        "{{ define `t` }}{{ template `t` }}{{ end }}{{ template `t` }}",
-        "{{ $x := `aaaaaaaaaaaaaaaa` }}{{ range 100 }}{{ $x = print $x $x }}{{ end }}",
-        "{{ $x := printf `%1000d` 1 }}{{ range 150000 }}{{ $y := print $x $x $x $x }}{{ end }}",
-        &format!("{{{{ {}1{} }}}}", "(".repeat(10_000), ")".repeat(10_000)),
-        &format!("{}{}", "{{ if true }}".repeat(10_000), "{{ end }}".repeat(10_000)),
-        &format!("{{{{ if 0 }}}}{}{{{{ end }}}}", "{{ else if 0 }}".repeat(10_000)),
+    for (label, text) in [
+        ("text", "{{ range 1000000000 }}x{{ end }}"),
+        ("actions", &"{{ 1 }}".repeat(110_000)),
+        ("loops", "{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}"),
+        ("recursion", "{{ define `t` }}{{ template `t` }}{{ end }}{{ template `t` }}"),
+        ("doubling", "{{ $x := `aaaaaaaaaaaaaaaa` }}{{ range 100 }}{{ $x = print $x $x }}{{ end }}"),
+        ("copies", "{{ $x := printf `%1000d` 1 }}{{ range 150000 }}{{ $y := print $x $x $x $x }}{{ end }}"),
+        ("parentheses", &format!("{{{{ {}1{} }}}}", "(".repeat(10_000), ")".repeat(10_000))),
+        ("ifs", &format!("{}{}", "{{ if true }}".repeat(10_000), "{{ end }}".repeat(10_000))),
+        ("elses", &format!("{{{{ if 0 }}}}{}{{{{ end }}}}", "{{ else if 0 }}".repeat(10_000))),
     ] {
-        too_large(&[("ecspresso.yml", text)]);
+        bounded(label, LARGE, || too_large(&[("ecspresso.yml", text)]));
     }
-    assert_eq!(cluster("cluster: '{{ printf `%1000000000d` 1 }}'").len(), "%!(BADWIDTH)1".len());
-    assert!(cluster("cluster: x{{ printf `%.1000000f` 1.0 | len }}").len() < 10);
+    bounded("width", SMALL, || {
+        assert_eq!(cluster("cluster: '{{ printf `%1000000000d` 1 }}'").len(), "%!(BADWIDTH)1".len());
+        assert!(cluster("cluster: x{{ printf `%.1000000f` 1.0 | len }}").len() < 10);
+    });
 }
 
 #[test]
@@ -103,27 +172,35 @@ fn jsonnet_programs_end() {
         "{cluster: std.repeat('x', 10000000000)}",
         "local f(x) = f(x) tailstrict; {cluster: f(1)}",
     ] {
-        assert!(Scene::new(&[("ecspresso.jsonnet", text)]).try_load().is_err(), "{text}");
+        bounded(text, PROGRAM, || {
+            assert!(Scene::new(&[("ecspresso.jsonnet", text)]).try_load().is_err(), "{text}");
+        });
     }
 }
 
 #[cfg(unix)]
 #[test]
 fn files_that_never_end_are_not_read() {
-    let scene = Scene::yaml("task_definition: /dev/zero\n");
-    assert_eq!(scene.load().definition_error.unwrap().kind(), ErrorKind::Unreadable);
-    let mut scene = Scene::yaml("");
-    scene.options.envfiles = vec!["/dev/zero".into()];
-    assert_eq!(scene.refused().kind(), ErrorKind::TooLarge);
+    bounded("definition", SMALL, || {
+        let scene = Scene::yaml("task_definition: /dev/zero\n");
+        assert_eq!(scene.load().definition_error.unwrap().kind(), ErrorKind::Unreadable);
+    });
+    bounded("envfile", LARGE, || {
+        let mut scene = Scene::yaml("");
+        scene.options.envfiles = vec!["/dev/zero".into()];
+        assert_eq!(scene.refused().kind(), ErrorKind::TooLarge);
+    });
 }
 
 #[test]
 fn thousands_of_missing_variables_are_told_in_few_lines() {
-    let line: String = (0..8000).map(|i| format!("{{{{ must_env `A{i}` }}}}")).collect();
-    let error = Scene::yaml(&format!("cluster: {line}\n")).refused();
-    assert_eq!(error.places().count(), 20);
-    assert!(error.to_string().len() < 10_000, "{}", error.to_string().len());
-    assert!(format!("{error:?}").len() < 20_000, "nothing else of the line is kept");
+    bounded("all", SMALL, || {
+        let line: String = (0..8000).map(|i| format!("{{{{ must_env `A{i}` }}}}")).collect();
+        let error = Scene::yaml(&format!("cluster: {line}\n")).refused();
+        assert_eq!(error.places().count(), 20);
+        assert!(error.to_string().len() < 10_000, "{}", error.to_string().len());
+        assert!(format!("{error:?}").len() < 20_000, "nothing else of the line is kept");
+    });
 }
 
 #[test]
@@ -131,25 +208,15 @@ fn variables_of_a_template_are_counted() {
     let declared = |count: usize| -> String {
         (0..count).map(|i| format!("{{{{ $a{i} := 1 }}}}{{{{ if $a{i} }}}}{{{{ end }}}}")).collect()
     };
-    assert_eq!(cluster(&format!("{}cluster: c\n", declared(900))), "c");
-    too_large(&[("ecspresso.yml", &declared(1100))]);
+    bounded("900", SMALL, || assert_eq!(cluster(&format!("{}cluster: c\n", declared(900))), "c"));
+    bounded("1100", SMALL, || too_large(&[("ecspresso.yml", &declared(1100))]));
 }
 
 #[test]
 fn a_definition_that_was_given_up_ends_the_program_for_it_still_grows() {
-    const INSIDE: &str = "ECSX_TEST_ENDLESS";
-    // In a process of its own: it would take the processor from the other tests.
-    if std::env::var_os(INSIDE).is_none() {
-        let me = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "bounds::a_definition_that_was_given_up_ends_the_program_for_it_still_grows"])
-            .env(INSIDE, "1")
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&me.stdout);
-        assert!(me.status.success() && said.contains("1 passed"), "{said}");
-        return;
-    }
-    let endless = "local f(x) = f(x) tailstrict; {family: f(1)}";
-    let scene = Scene::new(&[("ecspresso.yml", "task_definition: td.jsonnet"), ("td.jsonnet", endless)]);
-    assert_eq!(scene.refused().kind(), ErrorKind::Endless);
+    bounded("endless", PROGRAM, || {
+        let endless = "local f(x) = f(x) tailstrict; {family: f(1)}";
+        let scene = Scene::new(&[("ecspresso.yml", "task_definition: td.jsonnet"), ("td.jsonnet", endless)]);
+        assert_eq!(scene.refused().kind(), ErrorKind::Endless);
+    });
 }

@@ -93,6 +93,11 @@ fn no_error_tells_the_value_of_a_variable() {
         ("ecspresso.yml", "plugins: [{name: '{{ env `SECRET` }}'}]"),
         (
             "ecspresso.yml",
+            "plugins:\n- {name: external, config: {name: '{{ env `SECRET` }}'}}\n- {name: external, config: {name: '{{ env `SECRET` }}'}}",
+        ),
+        ("ecsx.yml", "config: '{{ env `SECRET` }}.txt'"),
+        (
+            "ecspresso.yml",
             "plugins:\n- {name: tfstate, config: {path: s.tfstate}}\nservice: '{{ tfstate (print `output.` (env `SECRET`)) }}'",
         ),
         (
@@ -128,6 +133,48 @@ fn no_error_shows_a_line_of_a_file_that_is_none_of_the_projects() {
     }
     let scene = Scene::new(&[("ecspresso.yml", "task_definition: td.json"), ("td.json", "{family}")]);
     assert!(scene.load().definition_error.unwrap().to_string().contains("{family}"), "one of its own");
+}
+
+/// Whatever is wrong with it: a link may lead to `/proc/self/environ`, or to credentials.
+#[cfg(unix)]
+#[test]
+fn no_error_shows_a_line_of_what_a_link_leads_to() {
+    let mut shown = Vec::new();
+    for name in ["ecsx.yml", "ecspresso.yml", "ecspresso.jsonnet"] {
+        for text in [
+            "PATH=/bin\0SECRET=hunter2\0",
+            "[default]\naws_secret_access_key = hunter2\n",
+            "\thunter2: hunter2\n",
+            "hunter2: *hunter2\n",
+            "hunter2: !hunter2!x y\n",
+            "a: 1\nhunter2\n",
+            "hunter2: 1\nhunter2: 2\n",
+            "plugins: [{name: hunter2}]\n",
+            "presets: {'hunter2 ': {}}\n",
+            "presets: {hunter: {hunter2: 1}}\n",
+            "presets: {hunter: {port: hunter2}}\n",
+            "config: hunter2.txt\n",
+            "config: hunter2.yml\n",
+            "x: '{{ hunter2 }}'\n",
+            "hunter2 = {{ $hunter2 }}\n",
+            "hunter2 = {{ \"hunter2\n",
+            "hunter2 = {{ template `hunter2` }}\n",
+            "hunter2 = {{ must_env 1 `hunter2` }}\n",
+            "hunter2 = {{ must_env `hunter2` }}\n",
+            "hunter2 = {{ tfstate `hunter2` }}\n",
+        ] {
+            let scene = Scene::new(&[("secret", text), ("p/x", "")]).in_folder("p");
+            std::os::unix::fs::symlink(scene.path("secret"), scene.path("p").join(name)).unwrap();
+            let said = match scene.try_load() {
+                Err(error) => format!("{error} {:?}", error.hints()),
+                Ok(project) => project.warnings.join("\n"),
+            };
+            if said.contains("hunter2") {
+                shown.push(format!("{name}: {text:?}: {said}"));
+            }
+        }
+    }
+    assert!(shown.is_empty(), "{}", shown.join("\n"));
 }
 
 #[cfg(unix)]

@@ -139,6 +139,46 @@ fn flags_are_over_the_project_and_aws_region_is_under_it() {
 }
 
 #[test]
+fn only_the_own_file_beside_a_named_configuration_speaks_for_it() {
+    let files = [
+        (".git/HEAD", ""),
+        ("ecsx.yml", "cluster: prod\nservice: web\n"),
+        ("here/ecsx.yml", "cluster: other\ncontainer: app\n"),
+        ("there/app.yml", "cluster: dev\nservice: s\n"),
+    ];
+    let named = |scene: Scene| {
+        let project = scene.load();
+        (project.cluster.unwrap(), project.service.unwrap(), project.container, project.presets_file)
+    };
+    let dev = ("dev".to_owned(), "s".to_owned(), None, None);
+    for variable in ["ECSX_CONFIG", "ECSPRESSO_CONFIG"] {
+        let scene = Scene::new(&files).in_folder("here").set(variable, "../there/app.yml");
+        assert_eq!(named(scene), dev, "{variable}");
+    }
+    let mut scene = Scene::new(&files).in_folder("here");
+    scene.options.config = Some("../there/app.yml".into());
+    assert_eq!(named(scene), dev);
+
+    let beside = [&files[..], &[("there/ecsx.yml", "container: side\n")]].concat();
+    let mut scene = Scene::new(&beside).in_folder("here");
+    scene.options.config = Some("../there/app.yml".into());
+    assert_eq!(scene.load().container.as_deref(), Some("side"));
+}
+
+/// To go on to the next name, or to a parent, would be another project.
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_an_error_that_names_it() {
+    for broken in ["ecspresso.yml", "ecspresso.jsonnet", "ecsx.yml"] {
+        let files = [(".git/HEAD", ""), ("ecspresso.yml", "cluster: wrong\n"), ("ecsx.yml", "")];
+        let scene = Scene::new(&files).in_folder("a");
+        std::os::unix::fs::symlink("nowhere", scene.path("a").join(broken)).unwrap();
+        let error = scene.refused().to_string();
+        assert!(error.contains(broken), "{error}");
+    }
+}
+
+#[test]
 fn a_folder_means_the_configuration_in_it() {
     let mut scene = Scene::new(&[("d/ecspresso.jsonnet", "{}"), ("empty/x", "")]).in_folder("d/sub");
     scene.options.config = Some("..".into());

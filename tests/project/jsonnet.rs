@@ -83,6 +83,14 @@ fn a_function_is_called_and_hidden_fields_stay_hidden() {
 }
 
 #[test]
+fn a_place_is_told_only_where_there_is_but_one() {
+    let line = |text: &str| jsonnet(text).refused().places().next().unwrap().line;
+    assert_eq!(line("{\n  cluster: '{{ must_env `NOPE` }}'\n}"), 2);
+    let commented = "{\n  // was {{ must_env `NOPE` }}\n  cluster: '{{ must_env `NOPE` }}'\n}";
+    assert_eq!(line(commented), 0, "it may be the comment's");
+}
+
+#[test]
 fn an_endless_program_is_refused() {
     assert!(jsonnet("local f(n) = f(n + 1) + 1; {cluster: f(0)}").try_load().is_err());
     assert!(jsonnet("local a = b, b = a; {cluster: a}").try_load().is_err());

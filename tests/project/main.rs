@@ -1,5 +1,6 @@
 //! What a directory says, read as its own tools read it.
 
+mod bounded;
 mod bounds;
 mod definitions;
 mod ecsta;

@@ -88,6 +88,18 @@ fn a_forward_that_cannot_be_known_fails_alone() {
 }
 
 #[test]
+fn presets_may_be_merged_and_stand_where_they_are() {
+    let scene = own("presets:\n  a: {port: 1}\n  <<: [{b: {port: 2}, c: {port: 3}}, {d: {port: 4}}]\n  \
+                     e: {port: 5}\n  b: &b {port: 6}\n  B: {<<: *b, host: h}\n");
+    let presets = scene.load().presets;
+    let shown: Vec<_> =
+        presets.into_iter().map(|preset| (preset.name, preset.forward.unwrap().port)).collect();
+    let expected = [("a", 1), ("b", 6), ("c", 3), ("d", 4), ("e", 5), ("B", 6)];
+    assert_eq!(shown, expected.map(|(name, port)| (name.to_owned(), port)));
+    assert!(own("presets: {<<: {'8080:80': {port: 1}}}").try_load().is_err(), "merged names are checked");
+}
+
+#[test]
 fn mistakes_are_refused() {
     for text in [
         "presets: {db: {port: 5432, hots: x}}",

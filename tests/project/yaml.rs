@@ -13,12 +13,34 @@ fn keys_match_in_any_case_and_the_last_one_counts() {
 
 #[test]
 fn only_text_is_text() {
-    for value in
-        ["123", "1.10", "010", "0x1f", "1_000", "true", "False", "[a]", "{a: b}", "-5", ".5", "1e3", ".inf"]
-    {
+    for value in [
+        "123",
+        "1.10",
+        "010",
+        "0x1f",
+        "1_000",
+        "true",
+        "False",
+        "[a]",
+        "{a: b}",
+        "-5",
+        ".5",
+        "1.0e3",
+        "-1.5E-7",
+        "1.",
+        ".inf",
+        "18446744073709551615",
+        "-9223372036854775808",
+    ] {
         assert!(is_refused(&format!("cluster: {value}\n")), "{value}");
         let quoted = cluster(&format!("cluster: '{value}'\n"));
         assert_eq!(quoted, value);
+    }
+    // An exponent without a dot makes no number of it there: part of a hash may look like that.
+    for value in
+        ["1e3", "12e4567", "1e400", "1.0e400", "-1e3", "0e1", "0x", "0x1.8p1", "18446744073709551616"]
+    {
+        assert_eq!(cluster(&format!("cluster: {value}\n")), value);
     }
     for value in ["yes", "no", "on", "2024-01-02", "12:30", "1.2.3", "a1", "089", "クラスター"] {
         assert_eq!(cluster(&format!("cluster: {value}\n")), value);

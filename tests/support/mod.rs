@@ -22,7 +22,8 @@ pub(crate) mod terminal;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -179,6 +180,38 @@ impl Drop for Sandbox {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// What a command says, with nothing on its stdin. One that comes to no end is ended, and the test
+/// fails.
+#[track_caller]
+pub(crate) fn output(command: &mut Command) -> Output {
+    // Ours take a second or two, unoptimised and on a busy machine some more.
+    const LONGEST: Duration = Duration::from_secs(60);
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    let [stdout, stderr] =
+        [all_of(Box::new(child.stdout.take().unwrap())), all_of(Box::new(child.stderr.take().unwrap()))]
+            .map(|said| said.recv_timeout(LONGEST.saturating_sub(start.elapsed())));
+    let (Ok(stdout), Ok(stderr)) = (stdout, stderr) else {
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("{command:?}: no end after {LONGEST:?}");
+    };
+    // Its pipes are closed: it ends, if it did not.
+    Output { status: child.wait().unwrap(), stdout, stderr }
+}
+
+/// What comes out of a pipe, when it is closed.
+fn all_of(mut pipe: Box<dyn Read + Send>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut said = Vec::new();
+        let _ = pipe.read_to_end(&mut said);
+        let _ = sender.send(said);
+    });
+    receiver
 }
 
 /// One of our executables, built by Cargo beside the sandbox.

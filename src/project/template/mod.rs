@@ -81,6 +81,10 @@ impl Fault {
 
     /// As the error of a file.
     pub(crate) fn of(self, source: &Source) -> Error {
+        // What is said of a template is said in its own words.
+        if !source.shown && self.kind == ErrorKind::Template {
+            return Error::at(self.kind, source.place(self.at, self.width), "this template is malformed");
+        }
         let error = Error::at(self.kind, source.place(self.at, self.width), self.message);
         self.hints.into_iter().fold(error, Error::hint)
     }
