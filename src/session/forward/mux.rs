@@ -309,10 +309,16 @@ impl Mux {
                     }
                 }
                 smux::Event::Finished(id) => {
+                    let unsent = self.client.queued(id) > 0;
                     self.client.close(id);
                     let Some(connection) = self.connections.remove(&id) else { continue };
                     if connection.answered || self.failures == 0 {
-                        connection.finish();
+                        // Nothing was ever answered, and not all was taken: as TCP has it, a reset.
+                        // So it is when the agent ends the session in the middle of an upload.
+                        match unsent && !connection.answered {
+                            true => connection.reset(),
+                            false => connection.finish(),
+                        }
                         continue;
                     }
                     self.failures -= 1;

@@ -152,19 +152,16 @@ impl Forward {
                 }
                 End::Over { why, reset } => (why, reset),
             };
-            if !matches!(why, SessionError::Closed(_) | SessionError::Over) {
-                // The service does not know yet, and ECS counts the sessions of a container. An
-                // agent that does not answer would not take the flag either.
-                let deaf = matches!(why, SessionError::TaskGone { .. } | SessionError::Mute { .. });
-                leave(session, flag && !deaf, &line).await;
-            }
-            if *course.borrow() != Course::On && reset > 0 {
-                return Err(why);
-            }
             // The agent looks names up, and sees what it may not do, once the session is up.
-            if std::mem::take(&mut first) && began.elapsed() < BRIEF && why.is_the_agents() {
+            let hopeless = std::mem::take(&mut first) && began.elapsed() < BRIEF && why.is_the_agents();
+            if hopeless || *course.borrow() != Course::On && reset > 0 {
+                part(session, flag, &why, &line).await;
                 return Err(why);
             }
+            let why = Arc::new(why);
+            // At once: whoever was reset looks here for the reason.
+            line.report(Status::Ended { why: why.clone(), reset, kept: line.waiting() });
+            part(session, flag, &why, &line).await;
             if began.elapsed() < BRIEF {
                 tokio::select! {
                     () = tokio::time::sleep(brief.next(false, random())) => {}
@@ -175,7 +172,6 @@ impl Forward {
                 brief = Backoff::default();
             }
             let wanted = reset > 0 || line.is_wanted();
-            line.report(Status::Ended { why: Arc::new(why), reset, kept: line.waiting() });
             if !wanted {
                 tokio::select! {
                     () = line.wanted() => {}
@@ -192,7 +188,17 @@ impl Forward {
 
 type Opened<C> = (Session<C>, Ready);
 
-/// Leaves a session, and says so if the service may not know: ECS counts the sessions of a container.
+/// Leaves a session that is over, if the service does not know yet: ECS counts the sessions of a
+/// container.
+async fn part<C: Cloud>(session: Session<C>, flag: bool, why: &SessionError, line: &Line) {
+    if !matches!(why, SessionError::Closed(_) | SessionError::Over) {
+        // An agent that does not answer would not take the flag either.
+        let deaf = matches!(why, SessionError::TaskGone { .. } | SessionError::Mute { .. });
+        leave(session, flag && !deaf, line).await;
+    }
+}
+
+/// Leaves a session, and says so if the service may not know.
 async fn leave<C: Cloud>(session: Session<C>, flag: bool, line: &Line) {
     let session_id = session.id().to_owned();
     if !session.leave(flag).await {
