@@ -1,5 +1,7 @@
 //! A project's file takes neither memory nor time without end, whatever is in it.
 
+use std::time::{Duration, Instant};
+
 use ecsx::project::ErrorKind;
 
 use crate::{Scene, cluster};
@@ -7,6 +9,18 @@ use crate::{Scene, cluster};
 #[track_caller]
 fn too_large(files: &[(&str, &str)]) {
     assert_eq!(Scene::new(files).refused().kind(), ErrorKind::TooLarge);
+}
+
+/// What nobody counts takes minutes; what is counted a fraction of a second, or seconds if it is
+/// not optimised and the machine is busy.
+const SOON: Duration = Duration::from_secs(30);
+
+/// The same before long.
+#[track_caller]
+fn soon_too_large(text: &str) {
+    let start = Instant::now();
+    too_large(&[("ecspresso.yml", text)]);
+    assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
 }
 
 #[test]
@@ -93,6 +107,14 @@ fn templates_end() {
     }
     assert_eq!(cluster("cluster: '{{ printf `%1000000000d` 1 }}'").len(), "%!(BADWIDTH)1".len());
     assert!(cluster("cluster: x{{ printf `%.1000000f` 1.0 | len }}").len() < 10);
+}
+
+#[test]
+fn words_of_a_template_are_counted() {
+    let text = format!("{{{{ print {} }}}}", "1 ".repeat(110_000));
+    soon_too_large(&text);
+    soon_too_large(&"{{1 1 1}}".repeat(40_000));
+    soon_too_large(&"x{{/* */}}".repeat(110_000));
 }
 
 #[test]
