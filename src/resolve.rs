@@ -322,9 +322,7 @@ impl Wanted {
 /// The process as projects are to see it.
 fn surroundings() -> Environment {
     Environment {
-        variables: std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect(),
+        variables: std::env::vars_os().collect(),
         current_dir: std::env::current_dir().unwrap_or_default(),
         home: std::env::home_dir(),
     }

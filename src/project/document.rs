@@ -124,6 +124,14 @@ impl<'t> Document<'t> {
         self.text.place(node.at, node.width)
     }
 
+    /// What an error may call the text of a node: itself, unless a template made it, maybe of a
+    /// variable that holds a secret.
+    pub(crate) fn called<'v>(&self, id: Id, text: &'v str) -> Option<&'v str> {
+        let node = &self.nodes[id];
+        let is_written = node.at == NOWHERE || self.text.rendered.is_written(node.at, node.width);
+        self.text.source.called(text).filter(|_| is_written)
+    }
+
     /// The entries of a map as Go decodes them: keys in lower case, a later one of the same
     /// name over an earlier one. What is merged (`<<`) counts where it stands, as goccy has it:
     /// over what comes before it, under what comes after. `None` if it is no map.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::document::{Data, Document, Entries, Id, near};
-use super::error::{Error, ErrorKind, MADE};
+use super::error::{Error, ErrorKind, MADE, Place};
 use super::lookup::{Function, Location, Lookups};
 
 /// What an ecspresso configuration says that matters here; empty is `None`.
@@ -14,6 +14,8 @@ pub(crate) struct Config {
     pub(crate) service: Option<String>,
     pub(crate) service_definition: Option<PathBuf>,
     pub(crate) task_definition: Option<PathBuf>,
+    /// Where that is named, if an error must not tell the name.
+    pub(crate) task_definition_place: Option<Place>,
     /// The file says nothing at all.
     pub(crate) is_empty: bool,
     /// Things that are odd, though no error.
@@ -60,12 +62,18 @@ pub(crate) fn decode(document: &Document<'_>, folder: &Path, given: Given) -> Re
     let path = |key: &str| -> Result<Option<PathBuf>, Error> {
         Ok(document.optional(&entries, key)?.map(|text| super::find::clean(&folder.join(text))))
     };
+    let made = |key: &str| -> Option<Place> {
+        let entry = entries.get(key)?;
+        let text = document.string(key, entry.value).ok()?;
+        document.called(entry.value, text).is_none().then(|| document.place(entry.value))
+    };
     let config = Config {
         region: text("region", given.region)?,
         cluster: text("cluster", given.cluster)?,
         service: text("service", given.service)?,
         service_definition: path("service_definition")?,
         task_definition: path("task_definition")?,
+        task_definition_place: made("task_definition"),
         is_empty: entries.is_empty(),
         warnings: warnings(document, &entries),
     };
@@ -101,7 +109,7 @@ fn warnings(document: &Document<'_>, entries: &Entries<'_>) -> Vec<String> {
     let more = unknown.len().saturating_sub(MOST_WARNINGS);
     for (key, entry) in unknown.into_iter().take(MOST_WARNINGS) {
         let near = near(key, KEYS).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        let name = document.text.source.called(entry.name).unwrap_or(MADE);
+        let name = document.called(entry.key, entry.name).unwrap_or(MADE);
         let name: String = name.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
         warnings.push(format!("{}: key {name} is not known to ecspresso{near}", line(entry.key)));
     }
@@ -333,7 +341,7 @@ fn plugin(
     if functions.is_empty() {
         let at = entries.get("name").map_or(item, |entry| entry.value);
         let error = {
-            let message = match document.text.source.called(&name) {
+            let message = match document.called(at, &name) {
                 Some(name) => format!("there is no plugin {name:?}"),
                 None => "there is no plugin of this name".to_owned(),
             };
@@ -341,14 +349,16 @@ fn plugin(
         };
         return Err(error.hint("ecspresso knows tfstate, cloudformation, ssm, secretsmanager and external"));
     }
-    let is_said = |text: &str| text.is_empty() || document.text.source.called(text).is_some();
     for (function, kind) in functions {
-        // Only an external one has a name from the file.
-        let tellable = is_said(&prefix) && (lower != "external" || is_said(&function));
         if !lookups.add(format!("{prefix}{function}"), kind) {
-            let message = match tellable {
+            let called = |key: &str, entries: &Entries<'_>, text| {
+                entries.get(key).is_none_or(|entry| document.called(entry.value, text).is_some())
+            };
+            let is_told = called("func_prefix", &entries, &prefix)
+                && (lower != "external" || called("name", &settings, &function));
+            let message = match is_told {
                 true => format!("function {prefix}{function} is there already"),
-                false => "a function of this plugin is there already".to_owned(),
+                false => "its function is there already".to_owned(),
             };
             let error = Error::at(ErrorKind::Plugin, document.place(item), message);
             return Err(error.hint("give this plugin a func_prefix"));
@@ -370,18 +380,23 @@ fn location(
         Err(error) if error.kind() == ErrorKind::Lookup => Ok(Some("unknown://".to_owned())),
         other => other,
     };
+    let is_told = |key: &str, text: &str| {
+        settings.get(key).is_some_and(|entry| document.called(entry.value, text).is_some())
+    };
     if let Some(path) = text("path")? {
-        return Ok(Location::File(folder.join(path)));
+        return Ok(Location::File(folder.join(&path), is_told("path", &path)));
     }
     let Some(url) = text("url")? else {
         let error =
             Error::at(ErrorKind::Plugin, document.place(item), "tfstate needs to know where the state is");
         return Err(error.hint("config: {path: terraform.tfstate}, or url"));
     };
+    let is_told = is_told("url", &url);
     Ok(match url.split_once("://") {
-        None => Location::File(current.join(url)),
-        Some(("file", path)) => Location::File(PathBuf::from(path)),
-        Some(_) => Location::Remote(url),
+        None => Location::File(current.join(url), is_told),
+        Some(("file", path)) => Location::File(PathBuf::from(path), is_told),
+        Some(_) if is_told => Location::Remote(url),
+        Some(_) => Location::Remote("where is not shown".to_owned()),
     })
 }
 

@@ -249,24 +249,23 @@ impl Source {
         Ok(source)
     }
 
-    /// What a value may be called in an error: itself if the file says it. Else a template or a
-    /// program made it, maybe of a variable that holds a secret.
+    /// What a value may be called in an error: itself if the file says it, as a word or as words.
+    /// Else a template or a program made it, maybe of a variable that holds a secret.
     pub(crate) fn called<'v>(&self, value: &'v str) -> Option<&'v str> {
         let written = self.written.as_ref().unwrap_or(&self.text);
-        (self.shown && value.len() <= EXCERPT && written.contains(value)).then_some(value)
+        // A letter of a secret stands in any file, but hardly as a word.
+        let is_apart = |at: usize| {
+            let (before, after) =
+                (written[..at].chars().next_back(), written[at + value.len()..].chars().next());
+            !before.into_iter().chain(after).any(char::is_alphanumeric)
+        };
+        let is_written = || written.match_indices(value).any(|(at, _)| is_apart(at));
+        (self.may_tell(value) && is_written()).then_some(value)
     }
 
-    /// A message without those of the `values` in it that this file does not say.
-    pub(crate) fn without_made<T: AsRef<str>>(
-        &self,
-        message: String,
-        values: impl IntoIterator<Item = T>,
-    ) -> String {
-        values.into_iter().fold(message, |message, value| match value.as_ref() {
-            "" => message,
-            value if self.called(value).is_some() => message,
-            value => message.replace(value, MADE),
-        })
+    /// Whether an error may hold a text that the file says.
+    pub(crate) fn may_tell(&self, text: &str) -> bool {
+        self.shown && text.len() <= EXCERPT
     }
 
     /// Reads a file that the person names, be it a pipe.

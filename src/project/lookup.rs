@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::error::{Error, ErrorKind};
-use super::template::{BUILTINS, Failed, Functions, Value, sprintf};
-use super::tfstate::{Read, State};
+use super::error::{Error, ErrorKind, MADE};
+use super::template::{BUILTINS, Failed, Functions, Value, kind, sprintf};
+use super::tfstate::{Read, Refused, State};
 use super::variables::Variables;
 
 /// What a plugin's function does.
@@ -28,9 +28,9 @@ pub(crate) enum Function {
 /// Where a state is.
 #[derive(Debug, Clone)]
 pub(crate) enum Location {
-    /// A file, and whether it may be missing.
-    File(PathBuf),
-    /// Anywhere but on this machine, as written.
+    /// A file, and whether an error may tell its name.
+    File(PathBuf, bool),
+    /// Anywhere but on this machine: as an error calls it.
     Remote(String),
 }
 
@@ -137,41 +137,56 @@ impl Lookups {
             .map(|(_, known)| known)
     }
 
-    /// `env`: the first of the variables that is not empty, else the last name itself.
-    pub(crate) fn env<'a>(&'a self, names: &[&'a str]) -> &'a str {
-        names
-            .iter()
-            .find_map(|name| self.variable(name).filter(|value| !value.is_empty()))
-            .or(names.last().copied())
-            .unwrap_or_default()
+    /// `env`: the first of the variables that is not empty, if there is one. An error calls them
+    /// what is `told` of their names.
+    pub(crate) fn env<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n str>,
+        told: impl Fn(&'n str) -> &'n str,
+    ) -> Result<Option<&str>, Failed> {
+        for name in names {
+            match self.variable(name) {
+                Some("") => {}
+                None if self.variables.is_no_text(name) => return Err(no_text("env", told(name))),
+                None => {}
+                value => return Ok(value),
+            }
+        }
+        Ok(None)
     }
 
-    /// `must_env`: the variable, even an empty one.
-    pub(crate) fn must_env(&self, name: &str) -> Result<&str, Failed> {
-        self.variable(name).ok_or_else(|| Failed::Unavailable {
-            kind: ErrorKind::Variable,
-            message: format!("must_env: the variable {name} is not set"),
-            hints: vec!["set it, or name a file that does with --envfile FILE".to_owned()],
+    /// `must_env`: the variable, even an empty one. An error calls it what is `told` of its name.
+    pub(crate) fn must_env(&self, name: &str, told: &str) -> Result<&str, Failed> {
+        self.variable(name).ok_or_else(|| match self.variables.is_no_text(name) {
+            true => no_text("must_env", told),
+            false => not_set(told),
         })
     }
 
-    /// The value at `address` in the state `index`.
+    /// The value at `address` in the state `index`. An error calls it what is `told` of it.
     pub(crate) fn tfstate(
         &self,
         name: &str,
         index: usize,
         address: &str,
+        told: &str,
     ) -> Result<serde_json::Value, Failed> {
         let slot = &self.states[index];
         let state =
             slot.state.get_or_init(|| self.read(slot)).as_ref().map_err(|failure| Failed::Unavailable {
                 kind: ErrorKind::Lookup,
-                message: format!("{name} {address}: {}", failure.message),
+                message: format!("{name} {told}: {}", failure.message),
                 hints: failure.hints.clone(),
             })?;
-        match state.lookup(address).map_err(Failed::Wrong)? {
-            Some(value) => Ok(value),
-            None => Err(Failed::Wrong(format!("{name}: {address} is not in the state"))),
+        match state.lookup(address) {
+            Ok(Some(value)) => Ok(value),
+            Ok(None) => Err(Failed::Wrong(format!("{name}: {told} is not in the state"))),
+            Err(Refused::NoAddress) => {
+                Err(Failed::Wrong(format!("{name}: {told} is no address in a Terraform state")))
+            }
+            Err(Refused::TooMuch) => {
+                Err(Failed::Wrong(format!("{name}: too many look-ups in a state so large")))
+            }
         }
     }
 
@@ -180,14 +195,15 @@ impl Lookups {
             message: format!("its state is not on this machine ({place}), and ecsx does not fetch states"),
             hints: avoid(),
         };
-        let path = match &slot.location {
-            Location::File(path) => path,
+        let (path, is_told) = match &slot.location {
+            Location::File(path, is_told) => (path, *is_told),
             Location::Remote(url) => return Err(elsewhere(&without_secrets(url))),
         };
         match State::read(path, self.variable("TF_WORKSPACE"), &self.current) {
             Ok(Read::State(state)) => Ok(state),
             Ok(Read::Elsewhere(kind)) => Err(elsewhere(&format!("backend {kind}"))),
-            Err(error) => Err(Failure { message: error.to_string(), hints: avoid() }),
+            Err(error) if is_told => Err(Failure { message: error.to_string(), hints: avoid() }),
+            Err(_) => Err(Failure { message: "its state cannot be read".to_owned(), hints: avoid() }),
         }
     }
 
@@ -203,6 +219,24 @@ impl Lookups {
             Function::Tfstate(_) | Function::Tfstatef(_) => format!("{name} cannot be answered here"),
         };
         Failed::Unavailable { kind: ErrorKind::Lookup, message, hints: avoid() }
+    }
+}
+
+/// That a variable is missing that is `told` so.
+fn not_set(told: &str) -> Failed {
+    Failed::Unavailable {
+        kind: ErrorKind::Variable,
+        message: format!("must_env: the variable {told} is not set"),
+        hints: vec!["set it, or name a file that does with --envfile FILE".to_owned()],
+    }
+}
+
+/// That a variable is there, but no text.
+fn no_text(function: &str, told: &str) -> Failed {
+    Failed::Unavailable {
+        kind: ErrorKind::Variable,
+        message: format!("{function}: the value of the variable {told} is not UTF-8"),
+        hints: Vec::new(),
     }
 }
 
@@ -225,12 +259,11 @@ fn avoid() -> Vec<String> {
 }
 
 impl Functions for Lookups {
-    fn call(&self, name: &str, arguments: &[Value]) -> Result<Value, Failed> {
+    fn call(&self, name: &str, arguments: &[Value], tellable: bool) -> Result<Value, Failed> {
         let texts = |arguments: &[Value]| -> Result<Vec<String>, Failed> {
             let text = |value: &Value| match value {
                 Value::Text(text) => Ok(text.clone()),
-                Value::Int(number) => Err(Failed::Wrong(format!("{name} takes strings, not {number}"))),
-                _ => Err(Failed::Wrong(format!("{name} takes strings"))),
+                other => Err(Failed::Wrong(format!("{name} takes strings, not {}", kind(other)))),
             };
             arguments.iter().map(text).collect()
         };
@@ -241,24 +274,31 @@ impl Functions for Lookups {
         match name {
             "env" => {
                 let names = texts(arguments)?;
-                let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                return Ok(Value::Text(self.env(&names).to_owned()));
+                let found =
+                    self.env(names.iter().map(String::as_str), |name| if tellable { name } else { MADE })?;
+                let last = || names.last().map(String::as_str);
+                return Ok(Value::Text(found.or_else(last).unwrap_or_default().to_owned()));
             }
-            "must_env" => return self.must_env(&one(arguments)?).map(|value| Value::Text(value.to_owned())),
+            "must_env" => {
+                let variable = one(arguments)?;
+                let told = if tellable { &variable } else { MADE };
+                return self.must_env(&variable, told).map(|value| Value::Text(value.to_owned()));
+            }
             "json_escape" => return Ok(Value::Text(super::template::json_escape(&one(arguments)?))),
             _ => {}
         }
+        let tfstate = |index: usize, address: &str| {
+            let address = address.replace('\'', "\"");
+            let told = if tellable { &address } else { MADE };
+            Ok(Value::Text(text_of(self.tfstate(name, index, &address, told)?)))
+        };
         match self.functions.get(name) {
-            Some(&Function::Tfstate(index)) => {
-                let address = one(arguments)?.replace('\'', "\"");
-                Ok(Value::Text(text_of(self.tfstate(name, index, &address)?)))
-            }
+            Some(&Function::Tfstate(index)) => tfstate(index, &one(arguments)?),
             Some(&Function::Tfstatef(index)) => {
                 let [Value::Text(format), rest @ ..] = arguments else {
                     return Err(Failed::Wrong(format!("{name} takes a format first")));
                 };
-                let address = sprintf(format, rest).replace('\'', "\"");
-                Ok(Value::Text(text_of(self.tfstate(name, index, &address)?)))
+                tfstate(index, &sprintf(format, rest))
             }
             Some(function) => Err(Self::unavailable(name, function)),
             None if self.deferred => Err(Failed::Unavailable {

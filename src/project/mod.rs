@@ -192,7 +192,7 @@ pub fn load(options: &Options, environment: &Environment) -> Result<Project, Err
     };
     if let Some(path) = &project.task_definition {
         let folder = project.config.as_deref().and_then(Path::parent).unwrap_or(path);
-        match reader.definition(path, folder) {
+        match reader.definition(path, folder, config.task_definition_place) {
             Ok(definition) => {
                 if definition.family.is_some() {
                     project.origins.family.get_or_insert(Origin::File(path.clone()));
@@ -237,12 +237,17 @@ fn external(options: &Options, environment: &Environment) -> Result<External, Er
         [(&options.ext_str, "ECSPRESSO_EXT_STR", false), (&options.ext_code, "ECSPRESSO_EXT_CODE", true)]
     {
         let from_environment = environment.variables.get(variable).map(std::slice::from_ref);
-        let given = if flags.is_empty() { from_environment.unwrap_or_default() } else { flags };
+        let is_flag = !flags.is_empty();
+        let given = if is_flag { flags } else { from_environment.unwrap_or_default() };
         for pair in given.iter().flat_map(|pairs| pairs.split(';')).filter(|pair| !pair.is_empty()) {
             let Some((name, value)) = pair.split_once('=') else {
                 let flag = if is_code { "--ext-code" } else { "--ext-str" };
-                let error = Error::new(ErrorKind::Jsonnet, format!("{flag} takes NAME=VALUE, not {pair}"));
-                return Err(error);
+                // What stands in the environment may be a secret.
+                let message = match is_flag {
+                    true => format!("{flag} takes NAME=VALUE, not {pair}"),
+                    false => format!("{variable} takes NAME=VALUE;NAME=VALUE…, and a part of it has no ="),
+                };
+                return Err(Error::new(ErrorKind::Jsonnet, message));
             };
             // The last one counts.
             external.retain(|(known, ..)| known != name);

@@ -178,7 +178,7 @@ fn port(document: &Document<'_>, entries: &Entries<'_>, key: &str) -> Result<Opt
 fn known(document: &Document<'_>, entries: &Entries<'_>, keys: &[&str]) -> Result<(), Error> {
     let unknown = entries.iter().filter(|(key, _)| !keys.contains(&key.as_str()));
     let Some((key, entry)) = unknown.min_by_key(|(_, entry)| entry.key) else { return Ok(()) };
-    let name = document.text.source.called(entry.name).unwrap_or(MADE);
+    let name = document.called(entry.key, entry.name).unwrap_or(MADE);
     let name: String = name.chars().take(60).collect();
     let error = document.wrong(entry.key, format!("key {name:?} is not known here"));
     Err(match near(key, keys) {

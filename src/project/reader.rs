@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::definition::{self, Definition};
 use super::document::{Document, Text};
 use super::ecspresso::{self, Config, Given};
-use super::error::{Error, ErrorKind, Source};
+use super::error::{Error, ErrorKind, Place, Source};
 use super::jsonnet::{External, Jsonnet};
 use super::lookup::{self, Lookups};
 use super::template::{self, Unknowns};
@@ -74,7 +74,7 @@ impl<'e> Reader<'e> {
                 Err(Error::at(ErrorKind::NotFound, document.place(at), message))
             }
             Err(error) => {
-                let message = match source.called(&named) {
+                let message = match document.called(at, &named) {
                     Some(_) => error.to_string(),
                     None => "config must name a .yml, .yaml, .json or .jsonnet file".to_owned(),
                 };
@@ -93,8 +93,19 @@ impl<'e> Reader<'e> {
         presets::decode(&yaml::parse(&self.leniently(source)?)?)
     }
 
-    /// Reads the names of a task definition of the project in `folder`.
-    pub(crate) fn definition(&self, path: &Path, folder: &Path) -> Result<Definition, Error> {
+    /// Reads the names of a task definition of the project in `folder`. Where `named` says, the
+    /// configuration names it, if an error must not tell that name.
+    pub(crate) fn definition(
+        &self,
+        path: &Path,
+        folder: &Path,
+        named: Option<Place>,
+    ) -> Result<Definition, Error> {
+        if let Some(place) = named
+            && !path.is_file()
+        {
+            return Err(Error::at(ErrorKind::NotFound, place, "there is no such file"));
+        }
         let jsonnet = is_jsonnet(path);
         let source = if jsonnet {
             self.jsonnet(folder).definition(path)?

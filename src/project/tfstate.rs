@@ -2,6 +2,7 @@
 //! `TYPE.NAME.ATTRIBUTE`, `data.…`, `module.X.…`, with `["key"]`, `['key']` or `[0]`.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Map, Value};
 
@@ -11,6 +12,20 @@ use super::error::{Error, ErrorKind, Source};
 #[derive(Debug)]
 pub(crate) struct State {
     state: Value,
+    /// How many resources and instances all look-ups together have gone through.
+    seen: AtomicUsize,
+}
+
+/// How many those may be: templates have loops.
+const MOST_SEEN: usize = 2_000_000;
+
+/// Why there is no answer. (The address is not told: a secret may be in it.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It is no address.
+    NoAddress,
+    /// There were too many look-ups before.
+    TooMuch,
 }
 
 /// What a state file may turn out to be.
@@ -52,26 +67,26 @@ impl State {
 
     fn new(state: Value, path: &Path) -> Result<Self, Error> {
         if state.get("version").and_then(Value::as_u64) == Some(4) {
-            return Ok(Self { state });
+            return Ok(Self { state, seen: AtomicUsize::new(0) });
         }
         let message = format!("{} is no Terraform state of version 4", path.display());
         Err(Error::new(ErrorKind::Lookup, message).hint("`terraform state pull` writes one"))
     }
 
     /// The value at `address`; `None` where there is none, or null.
-    pub(crate) fn lookup(&self, address: &str) -> Result<Option<Value>, String> {
-        let steps = steps(address).ok_or_else(|| format!("{address} is no address in a Terraform state"))?;
+    pub(crate) fn lookup(&self, address: &str) -> Result<Option<Value>, Refused> {
+        let steps = steps(address).ok_or(Refused::NoAddress)?;
         let found = match steps.as_slice() {
             [Step::Name(output), Step::Name(name), rest @ ..] if output == "output" => {
                 let value = self.state.get("outputs").and_then(|outputs| outputs.get(name)?.get("value"));
                 value.and_then(|value| walk(value, rest))
             }
-            _ => self.resource(&steps, address)?,
+            _ => self.resource(&steps)?,
         };
         Ok(found.filter(|value| !value.is_null()))
     }
 
-    fn resource(&self, steps: &[Step], address: &str) -> Result<Option<Value>, String> {
+    fn resource(&self, steps: &[Step]) -> Result<Option<Value>, Refused> {
         let mut module = String::new();
         let mut rest = steps;
         while let [Step::Name(word), Step::Name(name), after @ ..] = rest
@@ -100,22 +115,29 @@ impl State {
             _ => "managed",
         };
         let [Step::Name(kind), Step::Name(name), rest @ ..] = rest else {
-            return Err(format!("{address} is no address in a Terraform state"));
+            return Err(Refused::NoAddress);
         };
-        let text = |resource: &Value, key: &str| {
-            resource.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+        let is = |resource: &Value, key: &str, wanted: &str| {
+            resource.get(key).and_then(Value::as_str).unwrap_or_default() == wanted
         };
         let resources = self.state.get("resources").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        self.see(resources.len())?;
         let resource = resources.iter().find(|resource| {
-            text(resource, "module") == module
-                && text(resource, "mode") == mode
-                && text(resource, "type") == *kind
-                && text(resource, "name") == *name
+            is(resource, "name", name)
+                && is(resource, "type", kind)
+                && is(resource, "mode", mode)
+                && is(resource, "module", &module)
         });
         let Some(instances) = resource.and_then(|resource| resource.get("instances")?.as_array()) else {
             return Ok(None);
         };
+        self.see(instances.len())?;
         Ok(instance(instances, rest))
+    }
+
+    fn see(&self, count: usize) -> Result<(), Refused> {
+        let before = self.seen.fetch_add(count, Ordering::Relaxed);
+        if before.saturating_add(count) > MOST_SEEN { Err(Refused::TooMuch) } else { Ok(()) }
     }
 }
 
@@ -140,7 +162,7 @@ fn instance(instances: &[Value], steps: &[Step]) -> Option<Value> {
         _ => None,
     };
     if let Some(wanted) = wanted {
-        let found = instances.iter().find(|instance| key(instance) == wanted);
+        let found = instances.iter().find(|instance| instance.get("index_key") == Some(&wanted));
         // `[0]` may also index into an attribute of the only instance, so to say.
         return found.and_then(|found| walk(found.get("attributes")?, &steps[1..]));
     }

@@ -244,7 +244,7 @@ impl Composer<'_> {
             if let Data::Text(name) = &self.document.nodes[id].data
                 && let Some(first) = open.seen.insert(name.clone(), id)
             {
-                let name = self.document.text.source.called(name).unwrap_or(MADE);
+                let name = self.document.called(id, name).unwrap_or(MADE);
                 let again = format!("key {name} is here a second time");
                 let first = Error::at(ErrorKind::Type, self.document.place(first), "the first one is here");
                 let error = Error::at(ErrorKind::Type, self.document.place(id), again);

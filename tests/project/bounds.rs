@@ -1,5 +1,7 @@
 //! A project's file takes neither memory nor time without end, whatever is in it.
 
+use std::time::{Duration, Instant};
+
 use ecsx::project::ErrorKind;
 
 use crate::bounded::bounded;
@@ -16,6 +18,18 @@ const PROGRAM: u64 = 500;
 #[track_caller]
 fn too_large(files: &[(&str, &str)]) {
     assert_eq!(Scene::new(files).refused().kind(), ErrorKind::TooLarge);
+}
+
+/// What nobody counts takes minutes; what is counted a fraction of a second, or seconds if it is
+/// not optimised and the machine is busy.
+const SOON: Duration = Duration::from_secs(30);
+
+/// The same before long.
+#[track_caller]
+fn soon_too_large(text: &str) {
+    let start = Instant::now();
+    too_large(&[("ecspresso.yml", text)]);
+    assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
 }
 
 #[test]
@@ -162,6 +176,103 @@ fn templates_end() {
         assert_eq!(cluster("cluster: '{{ printf `%1000000000d` 1 }}'").len(), "%!(BADWIDTH)1".len());
         assert!(cluster("cluster: x{{ printf `%.1000000f` 1.0 | len }}").len() < 10);
     });
+}
+
+#[test]
+fn every_operand_of_a_template_is_a_step() {
+    for many in [
+        format!("eq 1{}", " 2".repeat(20_000)),
+        format!("and{}", " 1".repeat(20_000)),
+        format!("1{}", " | not".repeat(20_000)),
+    ] {
+        soon_too_large(&format!("{{{{ range 199000 }}}}{{{{ {many} }}}}{{{{ end }}}}"));
+    }
+    assert_eq!(cluster(&format!("cluster: c{{{{ if eq 1{} }}}}{{{{ end }}}}", " 2".repeat(900))), "c");
+}
+
+#[test]
+fn the_text_that_a_template_handles_is_counted() {
+    let big = "n".repeat(2_000_000);
+    for text in [
+        format!("{{{{ $x := `{big}` }}}}{{{{ range 90000 }}}}{{{{ eq $x $x }}}}{{{{ end }}}}"),
+        format!(
+            "{{{{ define `{big}` }}}}{{{{ end }}}}{{{{ range 90000 }}}}{{{{ template `{big}` }}}}{{{{ end }}}}"
+        ),
+        format!("{{{{ range 90000 }}}}{{{{ {big} }}}}{{{{ end }}}}"),
+        "{{ range 90000 }}{{ $x := printf `%.1000e` 1e-308 }}{{ end }}".to_owned(),
+    ] {
+        soon_too_large(&text);
+    }
+}
+
+#[test]
+fn words_of_a_template_are_counted() {
+    let text = format!("{{{{ print {} }}}}", "1 ".repeat(110_000));
+    soon_too_large(&text);
+    soon_too_large(&"{{1 1 1}}".repeat(40_000));
+    soon_too_large(&"x{{/* */}}".repeat(110_000));
+}
+
+#[test]
+fn missing_variables_in_a_loop_are_one_and_cost_no_look_at_the_file() {
+    let filler = format!("# {}\n", "x".repeat(5_000_000));
+    let each: String = "{{ must_env `A` }}".repeat(25_000);
+    let start = Instant::now();
+    let error = Scene::yaml(&format!("{filler}cluster: {each}\n")).refused();
+    assert_eq!(error.kind(), ErrorKind::Variable);
+    let looped = "cluster: {{ range $i := 9000 }}{{ must_env (print `A` $i) }}{{ end }}\n";
+    assert_eq!(Scene::yaml(&format!("{filler}{looped}")).refused().places().count(), 1);
+    assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
+}
+
+/// The smallest stack of a main thread that there is: that of Windows.
+#[test]
+fn a_template_is_refused_before_it_overflows_the_stack() {
+    let nested = |open: &str, depth: usize, inner: &str| {
+        format!("{}{inner}{}", open.repeat(depth), "{{ end }}".repeat(depth))
+    };
+    let calls_itself = |open: &str| {
+        let inner = nested(open, 60, "{{ template `t` }}");
+        format!("{{{{ define `t` }}}}{inner}{{{{ end }}}}{{{{ template `t` }}}}")
+    };
+    let texts = [
+        calls_itself("{{ if true }}"),
+        calls_itself("{{ with `x` }}"),
+        calls_itself("{{ range 1 }}"),
+        nested("{{ if true }}", 1000, ""),
+        nested("{{ define `t` }}", 1000, ""),
+        format!("{{{{ {}1{} }}}}", "print (".repeat(1000), ")".repeat(1000)),
+        "{{ define `t` }}{{ template `t` (print (print .)) }}{{ end }}{{ template `t` `` }}".to_owned(),
+    ];
+    let work = move || {
+        texts.iter().for_each(|text| soon_too_large(text));
+        assert_eq!(cluster(&format!("cluster: {}\n", nested("{{ if true }}", 60, "c"))), "c");
+        let parentheses = format!("{}`c`{}", "print (".repeat(60), ")".repeat(60));
+        assert_eq!(cluster(&format!("cluster: {{{{ {parentheses} }}}}\n")), "c");
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(work).unwrap().join().unwrap();
+}
+
+#[test]
+fn look_ups_in_a_large_state_are_counted() {
+    let resource = |name: &str| {
+        format!(
+            r#"{{"mode": "managed", "type": "t", "name": "{name}", "instances": [{{"attributes": {{"y": "c"}}}}]}}"#
+        )
+    };
+    let resources = vec![resource("n"); 9000].join(",");
+    let state = format!(r#"{{"version": 4, "resources": [{resources}, {}]}}"#, resource("last"));
+    let loaded = |count: usize| {
+        let plugins = "plugins: [{name: tfstate, config: {path: s.tfstate}}]";
+        let looped = format!("{{{{ range {count} }}}}{{{{ $c = tfstate `t.last.y` }}}}{{{{ end }}}}");
+        let text = format!("{{{{ $c := `` }}}}{looped}{plugins}\ncluster: '{{{{ $c }}}}'\n");
+        Scene::new(&[("ecspresso.yml", &text), ("s.tfstate", &state)]).try_load()
+    };
+    assert_eq!(loaded(100).unwrap().cluster.unwrap(), "c");
+    let start = Instant::now();
+    let error = loaded(40_000).unwrap_err().to_string();
+    assert!(error.contains("too many look-ups"), "{error}");
+    assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
 }
 
 #[test]

@@ -73,7 +73,11 @@ fn errors_are_told_as_a_compiler_tells_them() {
 
 /// What is said of a project with this configuration, in surroundings with a secret.
 fn said(files: &[(&str, &str)]) -> String {
-    let scene = Scene::new(files).set("SECRET", "hunter2");
+    let scene = Scene::new(files).set("SECRET", "hunter2").set("QUOTED", "'hunter2\"\\hunter2");
+    said_of(&scene)
+}
+
+fn said_of(scene: &Scene) -> String {
     let project = match scene.try_load() {
         Err(error) => return format!("{error} {:?}", error.hints()),
         Ok(project) => project,
@@ -111,11 +115,98 @@ fn no_error_tells_the_value_of_a_variable() {
         ("ecspresso.jsonnet", "{cluster: {}[std.native('env')('SECRET', '')]}"),
         ("ecspresso.jsonnet", "{cluster: std.extVar(std.native('env')('SECRET', ''))}"),
         ("ecsx.yml", "'{{ env `SECRET` }}': 1"),
+        ("ecsx.yml", "config: '{{ must_env `SECRET` }}'"),
+        ("ecsx.yml", "config: 'x-{{ must_env `SECRET` }}'"),
+        ("ecsx.yml", "config: 'x-{{ must_env `SECRET` }}.yml'"),
+        ("ecspresso.yml", "task_definition: '{{ must_env `SECRET` }}.json'"),
+        (
+            "ecspresso.yml",
+            "plugins:\n- {name: tfstate, config: {path: '{{ env `SECRET` }}'}}\nservice: '{{ tfstate `output.x` }}'",
+        ),
+        (
+            "ecspresso.yml",
+            "plugins:\n- {name: tfstate, config: {url: 's3://{{ env `SECRET` }}/x'}}\nservice: '{{ tfstate `output.x` }}'",
+        ),
+        (
+            "ecspresso.yml",
+            "plugins:\n- {name: tfstate, config: {path: s.tfstate}}\nservice: '{{ tfstate (must_env `QUOTED`) }}'",
+        ),
+        (
+            "ecspresso.yml",
+            "plugins:\n- {name: tfstate, config: {path: s.tfstate}}\nservice: '{{ tfstatef `output.%.4s` (must_env `SECRET`) }}'",
+        ),
+        (
+            "ecspresso.jsonnet",
+            "{plugins: [{name: 'tfstate', config: {path: 's.tfstate'}}], service: std.native('tfstate')(std.native('env')('QUOTED', ''))}",
+        ),
     ] {
         let said = said(&[(name, text), ("s.tfstate", state)]);
-        assert!(!said.is_empty() && !said.contains("hunter2"), "{text}\n{said}");
+        assert!(!said.is_empty() && !said.contains("hunt"), "{text}\n{said}");
     }
     assert!(said(&[("ecspresso.jsonnet", "{x: error 'no stage'}")]).contains("no stage"), "the file says so");
+}
+
+#[test]
+fn no_error_tells_a_letter_of_the_value_of_a_variable() {
+    for (name, text, letter) in [
+        ("ecspresso.yml", "{{ $s := env `SECRET` }}cluster: '{{ must_env (slice $s 0 1) }}'", "variable h "),
+        ("ecspresso.yml", "{{ $s := env `SECRET` }}cluster: '{{ slice $s 0 1 | must_env }}'", "variable h "),
+        ("ecspresso.yml", "{{ $s := slice (env `SECRET`) 0 1 }}cluster: '{{ must_env $s }}'", "variable h "),
+        ("ecspresso.yml", "cluster: '{{ env (index (env `SECRET`) 0) }}'", "104"),
+        ("ecspresso.yml", "cluster: '{{ index `abc` (index (env `SECRET`) 0) }}'", "104"),
+        ("ecspresso.yml", "cluster: '{{ slice `abc` (index (env `SECRET`) 0) }}'", "104"),
+        ("ecspresso.yml", "cluster: '{{ slice (print (env `SECRET`)) 6 (len (env `NO`)) }}'", "6"),
+        ("ecspresso.yml", "{{ slice (env `SECRET`) 0 1 }}: 1", "key h"),
+        (
+            "ecspresso.jsonnet",
+            "{cluster: std.native('must_env')(std.native('env')('SECRET', '')[0])}",
+            "variable h ",
+        ),
+        ("ecspresso.jsonnet", "{cluster: error std.native('env')('SECRET', '')[0:2]}", ": hu"),
+    ] {
+        let comment = if name.ends_with("jsonnet") { "//" } else { "#" };
+        let said = said(&[(name, &format!("{text}\n{comment} the huge letters stand in it\n"))]);
+        let message = said.lines().next().unwrap_or_default();
+        let message = message.split_once(' ').map_or("", |(_, message)| message);
+        assert!(!message.is_empty() && !message.contains(letter), "{text}\n{said}");
+    }
+    assert!(said(&[("ecspresso.yml", "cluster: '{{ `NOPE` | must_env }}'")]).contains("variable NOPE "));
+    assert!(said(&[("ecspresso.yml", "klaster: 1")]).contains("key klaster"));
+}
+
+#[test]
+fn no_error_tells_external_variables_of_the_environment() {
+    for (name, value) in [
+        ("ECSPRESSO_EXT_STR", "hunter2"),
+        ("ECSPRESSO_EXT_CODE", "a=1;hunter2"),
+        ("ECSPRESSO_EXT_CODE", "a=hunter2"),
+        ("ECSPRESSO_EXT_CODE", "a='hunter2"),
+        ("ECSPRESSO_EXT_CODE", "a=error 'hunter2'"),
+        ("ECSPRESSO_EXT_CODE", "a='hunter2' + 1 + {}.x"),
+    ] {
+        let scene = Scene::new(&[("ecspresso.jsonnet", "{cluster: std.extVar('a')}")]).set(name, value);
+        let said = said_of(&scene);
+        assert!(!said.is_empty() && !said.contains("hunter2"), "{name}={value}\n{said}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_utf8_is_not_said_to_be_missing() {
+    use std::os::unix::ffi::OsStringExt as _;
+    for (name, text) in [
+        ("ecspresso.yml", "cluster: '{{ must_env `CL` }}'"),
+        ("ecspresso.yml", "cluster: '{{ env `CL` `fallback` }}'"),
+        ("ecspresso.jsonnet", "{cluster: std.native('must_env')('CL')}"),
+        ("ecspresso.jsonnet", "{cluster: std.native('env')('CL', 'fallback')}"),
+    ] {
+        let mut scene = Scene::new(&[(name, text)]);
+        let value = std::ffi::OsString::from_vec(b"caf\xe9".to_vec());
+        scene.environment.variables = [("CL".into(), value)].into_iter().collect();
+        let said = said_of(&scene);
+        assert!(said.contains("the value of the variable CL is not UTF-8"), "{text}\n{said}");
+        assert_eq!(scene.set("CL", "c").load().cluster.unwrap(), "c", "an envfile may set it");
+    }
 }
 
 #[test]

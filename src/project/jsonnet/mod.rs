@@ -118,12 +118,9 @@ impl<'p> Evaluation<'p, '_> {
                 false => program.value_to_thunk(&Value::string(value)),
                 true => {
                     let text = value.clone();
-                    let source = Source {
-                        name: PathBuf::from(format!("--ext-code {name}")),
-                        text,
-                        written: None,
-                        shown: true,
-                    };
+                    let name = PathBuf::from(format!("--ext-code {name}"));
+                    // It is no file's, and may hold what the environment keeps to itself.
+                    let source = Source { name, text, written: None, shown: false };
                     evaluation.load(program, PathBuf::from(&source.name), source)?
                 }
             };
@@ -188,11 +185,36 @@ impl<'p> Evaluation<'p, '_> {
         files.filter_map(|(.., source)| source.called(text)).next()
     }
 
-    /// A native function's message without the arguments that no file says.
-    fn told(&self, message: String, arguments: &[Value<'p>]) -> String {
-        let texts = arguments.iter().filter_map(Value::to_string).filter(|text| !text.is_empty());
-        let made = texts.filter(|text| self.called(text).is_none());
-        made.fold(message, |message, text| message.replace(text.as_str(), MADE))
+    /// Calls a native function. No message holds an argument that no file says.
+    fn native(
+        &self,
+        program: &mut Program<'p>,
+        name: &str,
+        arguments: &[Value<'p>],
+    ) -> Result<Value<'p>, Failed> {
+        let lookups = &self.jsonnet.lookups;
+        let text = arguments.first().and_then(Value::to_string);
+        let text = text.ok_or_else(|| Failed::Wrong(format!("{name} takes a string")));
+        let told = |text| self.called(text).unwrap_or(MADE);
+        match name {
+            "env" => {
+                let value = lookups.env([text?.as_str()], told)?.map(Value::string);
+                Ok(value.or_else(|| arguments.get(1).cloned()).unwrap_or_else(Value::null))
+            }
+            "must_env" => {
+                let variable = text?;
+                lookups.must_env(&variable, told(&variable)).map(Value::string)
+            }
+            name => match lookups.function(name) {
+                Some(&Function::Tfstate(index)) => {
+                    let address = text?;
+                    let value = lookups.tfstate(name, index, &address, told(&address))?;
+                    Ok(value_of(program, &value))
+                }
+                Some(function) => Err(Lookups::unavailable(name, function)),
+                None => Err(Failed::NoSuchFunction),
+            },
+        }
     }
 
     fn error(&mut self, program: &Program<'p>, error: &EvalError) -> Error {
@@ -294,12 +316,12 @@ impl<'p> Callbacks<'p> for Evaluation<'p, '_> {
         name: InternedStr<'p>,
         arguments: &[Value<'p>],
     ) -> Result<Value<'p>, NativeError> {
-        native(program, &self.jsonnet.lookups, name.value(), arguments).map_err(|failed| {
+        self.native(program, name.value(), arguments).map_err(|failed| {
             self.failed = Some(match failed {
-                Failed::Wrong(message) => Error::new(ErrorKind::Jsonnet, self.told(message, arguments)),
+                Failed::Wrong(message) => Error::new(ErrorKind::Jsonnet, message),
                 Failed::NoSuchFunction => Error::new(ErrorKind::Jsonnet, "there is no such function"),
                 Failed::Unavailable { kind, message, hints } => {
-                    let error = Error::new(kind, self.told(message, arguments));
+                    let error = Error::new(kind, message);
                     hints.into_iter().fold(error, Error::hint)
                 }
             });
@@ -325,33 +347,6 @@ fn natives(lookups: &Lookups) -> Vec<(String, Vec<&'static str>)> {
         }
     }
     natives
-}
-
-fn native<'p>(
-    program: &mut Program<'p>,
-    lookups: &Lookups,
-    name: &str,
-    arguments: &[Value<'p>],
-) -> Result<Value<'p>, Failed> {
-    let text = |index: usize| {
-        let text = arguments.get(index).and_then(Value::to_string);
-        text.ok_or_else(|| Failed::Wrong(format!("{name} takes a string")))
-    };
-    match name {
-        "env" => {
-            let value = lookups.variable(&text(0)?).filter(|value| !value.is_empty());
-            Ok(value.map(Value::string).or_else(|| arguments.get(1).cloned()).unwrap_or_else(Value::null))
-        }
-        "must_env" => lookups.must_env(&text(0)?).map(Value::string),
-        name => match lookups.function(name) {
-            Some(&Function::Tfstate(index)) => {
-                let value = lookups.tfstate(name, index, &text(0)?)?;
-                Ok(value_of(program, &value))
-            }
-            Some(function) => Err(Lookups::unavailable(name, function)),
-            None => Err(Failed::NoSuchFunction),
-        },
-    }
 }
 
 /// JSON as a jsonnet value. (A state's depth is bounded by serde_json.)

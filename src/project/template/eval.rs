@@ -1,91 +1,27 @@
 //! Running a parsed template.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use super::super::error::{Error, Source};
 use super::funcs::{self, Outcome};
 use super::parse::{Branch, Node, Operand, Pipe, Term, Tree};
+use super::rendered::{Rendered, Unknowns, mark};
 use super::{Failed, Fault, Functions, Value};
 
-/// The most nodes and iterations one rendering may take.
+/// The most nodes, iterations, commands and operands one rendering may take.
 const STEPS: usize = 200_000;
 /// The longest text a rendering may make, in bytes: larger than the largest file.
 const LONGEST: usize = 48 << 20;
 /// The most text that all steps together may handle, in bytes.
-const MOST_TEXT: usize = 256 << 20;
-/// The deepest `template` may call itself.
-const DEEPEST: usize = 50;
-
-/// What a template became.
-#[derive(Debug, Default)]
-pub(crate) struct Rendered {
-    pub(crate) text: String,
-    /// Which bytes of the source made which bytes of the text, in order of the text.
-    spans: Vec<Span>,
-}
-
-#[derive(Debug)]
-struct Span {
-    out: usize,
-    at: usize,
-    end: usize,
-    literal: bool,
-}
-
-impl Rendered {
-    /// Where in the source the byte at `offset` of the text comes from, and how wide that is
-    /// if an action made it.
-    pub(crate) fn origin(&self, offset: usize) -> (usize, Option<usize>) {
-        let index = self.spans.partition_point(|span| span.out <= offset);
-        match index.checked_sub(1).map(|index| &self.spans[index]) {
-            None => (0, None),
-            Some(span) if span.literal => ((span.at + offset - span.out).min(span.end), None),
-            Some(span) => (span.at, Some(span.end - span.at)),
-        }
-    }
-}
-
-/// Answers that could not be had while rendering.
-///
-/// In their place the text holds a long number: it may stand inside a string as well as
-/// outside one. Only who needs a value that holds it fails, with the reason kept here.
-#[derive(Debug, Default)]
-pub(crate) struct Unknowns {
-    reasons: Vec<Fault>,
-    /// The last reason of each call, by where it stands.
-    calls: HashMap<usize, usize>,
-}
-
-/// 17 digits that nobody writes, before the 8 of the index.
-const MARK: &str = "70414159265358979";
-
-impl Unknowns {
-    /// Keeps a reason; once, however often a loop calls.
-    fn push(&mut self, reason: Fault) -> usize {
-        if let Some(&last) = self.calls.get(&reason.at).filter(|last| self.reasons[**last] == reason) {
-            return last;
-        }
-        self.calls.insert(reason.at, self.reasons.len());
-        self.reasons.push(reason);
-        self.reasons.len() - 1
-    }
-
-    /// Every reason, in order.
-    pub(crate) fn reasons(&self) -> &[Fault] {
-        &self.reasons
-    }
-
-    /// Why `text` is not what it should be, if an unknown answer is in it.
-    pub(crate) fn within(&self, text: &str) -> Option<&Fault> {
-        let digits = text.split(MARK).nth(1)?.get(..8)?;
-        self.reasons.get(digits.parse::<usize>().ok()?)
-    }
-}
-
-fn mark(index: usize) -> String {
-    format!("{MARK}{index:08}")
-}
+const MOST_TEXT: usize = 64 << 20;
+/// How much text could be made while a float is written with as many digits as can be asked for.
+const FLOAT: usize = 16 << 10;
+/// The deepest that blocks, parentheses and templates may stand in each other, each of which is
+/// a call on the stack here: what parses, and as much again in templates that it calls.
+const DEEPEST: usize = 128;
+/// Of how many answers that could not be had is told what was asked for, where a look at the
+/// whole file has to say whether that may be told.
+const MOST_TOLD: usize = 100;
 
 /// Renders a parsed `source`. What functions cannot answer is kept in `unknowns`.
 pub(crate) fn render(
@@ -105,7 +41,7 @@ pub(crate) fn render(
         handled: 0,
         depth: 0,
     };
-    match run.nodes(&tree.body, &Value::Nil) {
+    match run.nodes(&tree.body, &Value::Nil, 0) {
         Ok(_) => Ok(run.rendered),
         Err(stop) => Err(*stop),
     }
@@ -149,14 +85,37 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn nodes(&mut self, nodes: &[Node], dot: &Value) -> Stop<Flow> {
+    /// Accounts for text that is worked with, `length` bytes of it.
+    fn handle(&mut self, length: usize, at: usize, end: usize) -> Stop<()> {
+        self.handled = self.handled.saturating_add(length);
+        if self.handled > MOST_TEXT {
+            return self.fail(Fault::new(at, end - at, "this makes too much text").too_large());
+        }
+        Ok(())
+    }
+
+    /// One level further down; whoever calls it comes up again, unless the rendering ends.
+    fn enter(&mut self, at: usize) -> Stop<()> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            let message = "blocks, parentheses or templates stand too deep in each other";
+            return self.fail(Fault::new(at, 2, message).too_large());
+        }
+        Ok(())
+    }
+
+    /// The nodes of a block, or of a template, that is at `at`.
+    fn nodes(&mut self, nodes: &[Node], dot: &Value, at: usize) -> Stop<Flow> {
+        self.enter(at)?;
+        let mut flow = Flow::On;
         for node in nodes {
-            let flow = self.node(node, dot)?;
+            flow = self.node(node, dot)?;
             if flow != Flow::On {
-                return Ok(flow);
+                break;
             }
         }
-        Ok(Flow::On)
+        self.depth -= 1;
+        Ok(flow)
     }
 
     fn node(&mut self, node: &Node, dot: &Value) -> Stop<Flow> {
@@ -179,6 +138,7 @@ impl Run<'_> {
             Node::Range(branch) => return self.range(branch, dot),
             Node::Template { name, at, end, argument } => {
                 self.step(*at)?;
+                self.handle(name.len(), *at, *end)?;
                 let Some(body) = self.tree.defined.get(name) else {
                     return self.fail(Fault::new(*at, end - at, format!("template {name:?} is not defined")));
                 };
@@ -186,15 +146,9 @@ impl Run<'_> {
                     Some(pipe) => self.pipe(pipe, dot)?,
                     None => Value::Nil,
                 };
-                self.depth += 1;
-                if self.depth > DEEPEST {
-                    return self
-                        .fail(Fault::new(*at, end - at, "templates call each other too deep").too_large());
-                }
                 let outer = std::mem::replace(&mut self.variables, vec![("$".to_owned(), dot.clone())]);
-                self.nodes(body, &dot)?;
+                self.nodes(body, &dot, *at)?;
                 self.variables = outer;
-                self.depth -= 1;
             }
             Node::Break => return Ok(Flow::Break),
             Node::Continue => return Ok(Flow::Continue),
@@ -207,9 +161,9 @@ impl Run<'_> {
         let scope = self.variables.len();
         let value = self.pipe(&branch.pipe, dot)?;
         let flow = if self.truth(&value)? {
-            self.nodes(&branch.then, if with { &value } else { dot })?
+            self.nodes(&branch.then, if with { &value } else { dot }, branch.pipe.at)?
         } else {
-            self.nodes(&branch.otherwise, dot)?
+            self.nodes(&branch.otherwise, dot, branch.pipe.at)?
         };
         self.variables.truncate(scope);
         Ok(flow)
@@ -223,7 +177,7 @@ impl Run<'_> {
         let count = match self.pipe(pipe, dot)? {
             Value::Int(count) => count.max(0),
             Value::Nil => 0,
-            Value::Unknown(index) => return self.fail(self.unknowns.reasons[index].clone()),
+            Value::Unknown(index) => return self.fail(self.unknowns.reason(index)),
             other => {
                 let message = format!("range cannot go over {}", funcs::kind(&other));
                 return self.fail(Fault::new(pipe.at, pipe.end - pipe.at, message));
@@ -237,14 +191,14 @@ impl Run<'_> {
             for name in &pipe.variables {
                 self.set(name, item.clone());
             }
-            let flow = self.nodes(&branch.then, &item)?;
+            let flow = self.nodes(&branch.then, &item, pipe.at)?;
             self.variables.truncate(inner);
             if flow == Flow::Break {
                 break;
             }
         }
         if count == 0 {
-            self.nodes(&branch.otherwise, dot)?;
+            self.nodes(&branch.otherwise, dot, pipe.at)?;
         }
         self.variables.truncate(scope);
         Ok(Flow::On)
@@ -258,37 +212,31 @@ impl Run<'_> {
 
     fn truth(&self, value: &Value) -> Stop<bool> {
         match value {
-            Value::Unknown(index) => self.fail(self.unknowns.reasons[*index].clone()),
+            Value::Unknown(index) => self.fail(self.unknowns.reason(*index)),
             value => Ok(funcs::truth(value)),
         }
     }
 
     fn write(&mut self, text: &str, at: usize, end: usize, literal: bool) -> Stop<()> {
-        if text.is_empty() {
-            return Ok(());
-        }
         if self.rendered.text.len() + text.len() > LONGEST {
             return self.fail(Fault::new(at, 2, "the template makes too much text").too_large());
         }
-        self.rendered.spans.push(Span { out: self.rendered.text.len(), at, end, literal });
-        self.rendered.text.push_str(text);
+        self.rendered.push(text, at, end, literal);
         Ok(())
     }
 
     fn pipe(&mut self, pipe: &Pipe, dot: &Value) -> Stop<Value> {
-        let mut value: Option<Value> = None;
+        self.enter(pipe.at)?;
+        let mut last: Option<Piped> = None;
         for command in &pipe.commands {
-            let made = self.command(command, value, dot)?;
-            if let Value::Text(text) = &made {
-                self.handled += text.len();
+            let value = self.command(command, last, dot)?;
+            if let Value::Text(text) = &value {
+                self.handle(text.len(), pipe.at, pipe.end)?;
             }
-            if self.handled > MOST_TEXT {
-                let width = pipe.end - pipe.at;
-                return self.fail(Fault::new(pipe.at, width, "this makes too much text").too_large());
-            }
-            value = Some(made);
+            last = Some(Piped { value, written: matches!(command.as_slice(), [only] if is_literal(only)) });
         }
-        let value = value.unwrap_or(Value::Nil);
+        self.depth -= 1;
+        let value = last.map_or(Value::Nil, |last| last.value);
         for name in &pipe.variables {
             if pipe.assigns {
                 self.set(name, value.clone());
@@ -300,8 +248,9 @@ impl Run<'_> {
     }
 
     /// One command; `last` is what came through the pipe.
-    fn command(&mut self, command: &[Operand], last: Option<Value>, dot: &Value) -> Stop<Value> {
+    fn command(&mut self, command: &[Operand], last: Option<Piped>, dot: &Value) -> Stop<Value> {
         let (first, rest) = (&command[0], &command[1..]);
+        self.step(first.at)?;
         let Term::Function(name) = &first.term else {
             if let Some(extra) = rest.first() {
                 let message = "a value takes no arguments";
@@ -332,7 +281,7 @@ impl Run<'_> {
                     return Ok(answer.unwrap_or(Value::Nil));
                 }
             }
-            return match last.or(answer) {
+            return match last.map(|last| last.value).or(answer) {
                 Some(value) => Ok(value),
                 None => self.fail(Fault::new(first.at, whole, format!("{name} needs a value"))),
             };
@@ -341,42 +290,65 @@ impl Run<'_> {
         for operand in rest {
             arguments.push(self.operand(operand, dot)?);
         }
-        arguments.extend(last);
-        self.call(name, &arguments, first.at, whole)
+        let written = rest.iter().all(is_literal) && last.as_ref().is_none_or(|last| last.written);
+        arguments.extend(last.map(|last| last.value));
+        self.call(name, &arguments, written, first.at, whole)
     }
 
-    fn call(&mut self, name: &str, arguments: &[Value], at: usize, width: usize) -> Stop<Value> {
+    /// Calls a function; `written` says that the arguments are literals.
+    fn call(
+        &mut self,
+        name: &str,
+        arguments: &[Value],
+        written: bool,
+        at: usize,
+        width: usize,
+    ) -> Stop<Value> {
         // What is made of an unknown is unknown.
         if let Some(unknown) = arguments.iter().find(|value| matches!(value, Value::Unknown(_))) {
             return Ok(unknown.clone());
         }
+        let floats = arguments.iter().filter(|value| matches!(value, Value::Float(_))).count();
+        self.handle(floats * FLOAT, at, at + width)?;
         match funcs::call(name, arguments) {
-            Outcome::Value(value) => Ok(value),
-            Outcome::Wrong(message) => self.fail(Fault::new(at, width, message)),
-            Outcome::NotBuiltin => match self.functions.call(name, arguments) {
-                Ok(value) => Ok(value),
-                Err(Failed::Wrong(message)) => {
-                    let message = self.source.without_made(message, texts(arguments));
-                    self.fail(Fault::new(at, width, message))
-                }
-                Err(Failed::NoSuchFunction) => self.fail(funcs::not_defined(name, at)),
-                Err(Failed::Unavailable { kind, message, hints }) => {
-                    let message = self.source.without_made(message, texts(arguments));
-                    let reason = Fault { at, width, message, hints, kind };
-                    Ok(Value::Unknown(self.unknowns.push(reason)))
-                }
-            },
+            Outcome::Value(value) => return Ok(value),
+            Outcome::Wrong(message) => return self.fail(Fault::new(at, width, message)),
+            Outcome::NotBuiltin => {}
+        }
+        let tellable = written && self.may_tell(arguments);
+        match self.functions.call(name, arguments, tellable) {
+            Ok(value) => Ok(value),
+            Err(Failed::Wrong(message)) => self.fail(Fault::new(at, width, message)),
+            Err(Failed::NoSuchFunction) => self.fail(funcs::not_defined(name, at)),
+            Err(Failed::Unavailable { kind, message, hints }) => {
+                self.handle(message.len(), at, at + width)?;
+                let reason = Fault { at, width, message, hints, kind };
+                Ok(Value::Unknown(self.unknowns.push(reason)))
+            }
         }
     }
 
+    /// Whether an error may tell these literals. Those of a text that a program made stand in the
+    /// file only if a look at it says so.
+    fn may_tell(&self, arguments: &[Value]) -> bool {
+        let is_made = self.source.written.is_some();
+        (!is_made || self.unknowns.len() < MOST_TOLD)
+            && arguments.iter().all(|argument| match argument {
+                Value::Text(text) if is_made => self.source.called(text).is_some(),
+                Value::Text(text) => self.source.may_tell(text),
+                _ => true,
+            })
+    }
+
     fn operand(&mut self, operand: &Operand, dot: &Value) -> Stop<Value> {
+        self.step(operand.at)?;
         let value = match &operand.term {
             Term::Dot => dot.clone(),
             Term::Variable(name) => {
                 let found = self.variables.iter().rev().find(|(known, _)| known == name);
                 found.map_or(Value::Nil, |(_, value)| value.clone())
             }
-            Term::Function(name) => self.call(name, &[], operand.at, operand.end - operand.at)?,
+            Term::Function(name) => self.call(name, &[], true, operand.at, operand.end - operand.at)?,
             Term::Text(text) => Value::Text(text.clone()),
             Term::Int(value) => Value::Int(*value),
             Term::Float(value) => Value::Float(*value),
@@ -385,11 +357,7 @@ impl Run<'_> {
             Term::Pipe(pipe) => self.pipe(pipe, dot)?,
         };
         if let Value::Text(text) = &value {
-            self.handled += text.len();
-            let width = operand.end - operand.at;
-            if text.len() > LONGEST || self.handled > MOST_TEXT {
-                return self.fail(Fault::new(operand.at, width, "this makes too much text").too_large());
-            }
+            self.handle(text.len(), operand.at, operand.end)?;
         }
         match (operand.fields.first(), &value) {
             // A field of nothing is nothing; Go prints it as <no value>.
@@ -402,8 +370,16 @@ impl Run<'_> {
     }
 }
 
-fn texts(values: &[Value]) -> impl Iterator<Item = Cow<'_, str>> {
-    values.iter().filter(|value| matches!(value, Value::Text(_))).map(shown)
+/// What comes through a pipe, and whether it is a literal.
+struct Piped {
+    value: Value,
+    written: bool,
+}
+
+/// Whether the file says the value itself. What a function, a variable or a template's dot gives
+/// may hold a secret, or a part of one.
+fn is_literal(operand: &Operand) -> bool {
+    matches!(operand.term, Term::Text(_) | Term::Int(_) | Term::Float(_) | Term::Bool(_) | Term::Nil)
 }
 
 /// A value as an action prints it.

@@ -86,7 +86,11 @@ pub(crate) fn sprintf(format: &str, values: &[Value]) -> String {
             continue;
         }
         match values.get(next) {
-            None => out.push_str(&format!("%!{verb}(MISSING)")),
+            None => {
+                out.push_str("%!");
+                out.push(verb);
+                out.push_str("(MISSING)");
+            }
             Some(value) => out.push_str(&formatted(&spec, verb, value)),
         }
         next += 1;
@@ -150,13 +154,18 @@ fn formatted(spec: &Spec, verb: char, value: &Value) -> String {
         Some(precision) => text.chars().take(precision).collect(),
         None => text.to_owned(),
     };
+    let digits = spec.precision.unwrap_or(6);
     let hex = |text: String| if verb == 'X' { text.to_uppercase() } else { text };
     let text = match (verb, value) {
         ('v', Value::Nil) => "<nil>".to_owned(),
         ('T', value) => type_name(value).to_owned(),
         ('v' | 's', Value::Text(text)) if !(spec.sharp && verb == 'v') => cut(text),
         ('q' | 'v', Value::Text(text)) => go_quote(&cut(text)),
-        ('x' | 'X', Value::Text(text)) => hex(text.bytes().map(|byte| format!("{byte:02x}")).collect()),
+        ('x' | 'X', Value::Text(text)) => {
+            let mut out = String::with_capacity(2 * text.len());
+            text.bytes().for_each(|byte| push_hex(&mut out, u32::from(byte), 2, verb == 'X'));
+            out
+        }
         ('v' | 't', Value::Bool(value)) => value.to_string(),
         ('v' | 'd', Value::Int(value)) => {
             return number(spec, &value.unsigned_abs().to_string(), "", *value < 0);
@@ -192,15 +201,10 @@ fn formatted(spec: &Spec, verb: char, value: &Value) -> String {
             return number(spec, &float(value.abs()), "", value.is_sign_negative());
         }
         ('f' | 'F', Value::Float(value)) => {
-            return number(
-                spec,
-                &format!("{:.*}", spec.precision.unwrap_or(6), value.abs()),
-                "",
-                value.is_sign_negative(),
-            );
+            return number(spec, &format!("{:.*}", digits, value.abs()), "", value.is_sign_negative());
         }
         ('e', Value::Float(value)) => {
-            let text = exponential(&format!("{:.*e}", spec.precision.unwrap_or(6), value.abs()));
+            let text = exponential(&format!("{:.*e}", digits, value.abs()));
             return number(spec, &text, "", value.is_sign_negative());
         }
         (verb, Value::Nil) => format!("%!{verb}(<nil>)"),
@@ -254,6 +258,21 @@ fn typed(value: &Value) -> String {
     }
 }
 
+/// Adds the last `digits` hexadecimal digits of a number. (`format!` takes ten times as long, and
+/// the texts may be long.)
+pub(super) fn push_hex(out: &mut String, number: u32, digits: u32, upper: bool) {
+    for digit in (0..digits).rev() {
+        let digit = char::from_digit(number >> (4 * digit) & 15, 16).unwrap_or('0');
+        out.push(if upper { digit.to_ascii_uppercase() } else { digit });
+    }
+}
+
+/// Adds `\u` and the four digits of a character of the first plane.
+fn push_unicode(out: &mut String, c: char, upper: bool) {
+    out.push_str("\\u");
+    push_hex(out, u32::from(c), 4, upper);
+}
+
 /// Go's `%q`.
 fn go_quote(text: &str) -> String {
     let mut out = String::from('"');
@@ -269,9 +288,10 @@ fn go_quote(text: &str) -> String {
             '\u{b}' => out.push_str("\\v"),
             '\u{c}' => out.push_str("\\f"),
             c if u32::from(c) < 0x20 || u32::from(c) == 0x7f => {
-                out.push_str(&format!("\\x{:02x}", u32::from(c)))
+                out.push_str("\\x");
+                push_hex(&mut out, u32::from(c), 2, false);
             }
-            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if c.is_control() => push_unicode(&mut out, c, false),
             c => out.push(c),
         }
     }
@@ -292,7 +312,7 @@ pub(super) fn quote(text: &str) -> String {
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+                push_unicode(&mut out, c, false);
             }
             c => out.push(c),
         }
@@ -326,9 +346,8 @@ pub(super) fn escape_js(text: &str) -> String {
             '\\' => out.push_str("\\\\"),
             '\'' => out.push_str("\\'"),
             '"' => out.push_str("\\\""),
-            '<' | '>' | '&' | '=' => out.push_str(&format!("\\u{:04X}", u32::from(c))),
-            c if c < ' ' => out.push_str(&format!("\\u{:04X}", u32::from(c))),
-            c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
+            '<' | '>' | '&' | '=' => push_unicode(&mut out, c, true),
+            c if c.is_control() => push_unicode(&mut out, c, true),
             c => out.push(c),
         }
     }

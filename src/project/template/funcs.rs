@@ -1,6 +1,6 @@
 //! The functions that every Go template has.
 
-use super::format::{escape_html, escape_js, plain, quote, sprint, sprintf};
+use super::format::{escape_html, escape_js, plain, push_hex, quote, sprint, sprintf};
 use super::{Fault, Value};
 
 /// Their names.
@@ -12,7 +12,7 @@ pub(crate) const BUILTINS: &[&str] = &[
 /// What came of a call.
 pub(super) enum Outcome {
     Value(Value),
-    /// Called wrongly.
+    /// Called wrongly. No argument is told: it may be a secret, or a byte of one.
     Wrong(String),
     NotBuiltin,
 }
@@ -34,7 +34,7 @@ pub(super) fn truth(value: &Value) -> bool {
 }
 
 /// A word for the type.
-pub(super) fn kind(value: &Value) -> &'static str {
+pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Nil => "nil",
         Value::Bool(_) => "a bool",
@@ -141,7 +141,7 @@ fn index(arguments: &[Value]) -> Result<Value, String> {
             .ok()
             .and_then(|index| text.as_bytes().get(index))
             .map(|byte| Value::Int(i64::from(*byte)))
-            .ok_or_else(|| format!("index {index} is out of range")),
+            .ok_or_else(|| "the index is out of range".to_owned()),
         [Value::Text(_), _, _, ..] => Err("a byte of a string has no parts".to_owned()),
         [value, ..] => Err(format!("{} cannot be indexed so", kind(value))),
         [] => Err("index needs a value".to_owned()),
@@ -158,7 +158,7 @@ fn slice(arguments: &[Value]) -> Result<Value, String> {
         Some(Value::Int(value)) => usize::try_from(*value)
             .ok()
             .filter(|value| *value <= text.len())
-            .ok_or_else(|| format!("index {value} is out of range")),
+            .ok_or_else(|| "the index is out of range".to_owned()),
         Some(value) => Err(format!("{} is no index", kind(value))),
     };
     if bounds.len() > 2 {
@@ -168,7 +168,7 @@ fn slice(arguments: &[Value]) -> Result<Value, String> {
     let bytes = text
         .as_bytes()
         .get(start..end)
-        .ok_or_else(|| format!("slice bounds {start}:{end} are the wrong way round"))?;
+        .ok_or_else(|| "the bounds of slice are the wrong way round".to_owned())?;
     Ok(Value::Text(String::from_utf8_lossy(bytes).into_owned()))
 }
 
@@ -179,7 +179,10 @@ fn query(text: &str) -> String {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
             b' ' => out.push('+'),
-            byte => out.push_str(&format!("%{byte:02X}")),
+            byte => {
+                out.push('%');
+                push_hex(&mut out, u32::from(byte), 2, true);
+            }
         }
     }
     out

@@ -49,6 +49,7 @@ pub(super) enum Piece {
 /// Cuts `source` into text and actions; trim markers and comments are gone.
 pub(super) fn lex(source: &str) -> Result<Vec<Piece>, Fault> {
     let mut pieces = Vec::new();
+    let mut words = 0;
     let mut at = 0;
     let mut trim_next = false;
     loop {
@@ -70,6 +71,9 @@ pub(super) fn lex(source: &str) -> Result<Vec<Piece>, Fault> {
         if start < end {
             pieces.push(Piece::Text(start, end));
         }
+        if pieces.len() >= MOST_PIECES {
+            return Err(Fault::new(open, 2, "more template actions than any file needs").too_large());
+        }
         if source[inner..].starts_with("/*") {
             let Some(close) = source[inner..].find("*/") else {
                 return Err(Fault::new(open, 2, "this comment is not closed").hint("end it with */}}"));
@@ -83,17 +87,19 @@ pub(super) fn lex(source: &str) -> Result<Vec<Piece>, Fault> {
             };
             continue;
         }
-        if pieces.len() >= MOST_PIECES {
-            return Err(Fault::new(open, 2, "more template actions than any file needs").too_large());
-        }
-        let (lexemes, after, trims) = Action { source, at: inner, open }.lex()?;
+        let (lexemes, after, trims) = Action { source, at: inner, open }.lex(MOST_WORDS - words)?;
+        words += lexemes.len();
         pieces.push(Piece::Action(lexemes, open));
         (at, trim_next) = (after, trims);
     }
 }
 
-/// Actions and the texts between them.
+/// The most actions and texts between them.
 const MOST_PIECES: usize = 100_000;
+/// The most words in all actions.
+const MOST_WORDS: usize = 100_000;
+/// The longest name, in bytes.
+const LONGEST_NAME: usize = 100;
 
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 
@@ -117,8 +123,8 @@ struct Action<'s> {
 }
 
 impl Action<'_> {
-    /// The words up to the right delimiter, what follows it, and whether it trims.
-    fn lex(mut self) -> Result<(Vec<Lexeme>, usize, bool), Fault> {
+    /// The words up to the right delimiter, `most` of them; what follows it, and whether it trims.
+    fn lex(mut self, most: usize) -> Result<(Vec<Lexeme>, usize, bool), Fault> {
         let mut lexemes = Vec::new();
         let mut depth = 0_usize;
         let mut spaced = true;
@@ -139,8 +145,18 @@ impl Action<'_> {
                 continue;
             }
             let at = self.at;
+            if lexemes.len() >= most {
+                return Err(
+                    Fault::new(at, 1, "more words in template actions than any file needs").too_large()
+                );
+            }
             let token = self.token(first)?;
-            match token {
+            match &token {
+                Token::Word(name) | Token::Field(name) | Token::Variable(name)
+                    if name.len() > LONGEST_NAME =>
+                {
+                    return Err(Fault::new(at, 1, "no name is so long").too_large());
+                }
                 Token::Open => depth += 1,
                 Token::Close if depth == 0 => return Err(Fault::new(at, 1, "unexpected `)`")),
                 Token::Close => depth -= 1,

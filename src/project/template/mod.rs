@@ -11,13 +11,15 @@ mod format;
 mod funcs;
 mod lex;
 mod parse;
+mod rendered;
 
 use super::error::{Error, ErrorKind, Source};
 
-pub(crate) use eval::{Rendered, Unknowns, render};
+pub(crate) use eval::render;
 pub(crate) use format::sprintf;
-pub(crate) use funcs::{BUILTINS, json_escape};
+pub(crate) use funcs::{BUILTINS, json_escape, kind};
 pub(crate) use parse::{Tree, parse};
+pub(crate) use rendered::{Rendered, Unknowns};
 
 /// A value in a template.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +36,9 @@ pub(crate) enum Value {
 
 /// The functions that a template may call besides Go's own.
 pub(crate) trait Functions {
-    /// Calls `name`.
-    fn call(&self, name: &str, arguments: &[Value]) -> Result<Value, Failed>;
+    /// Calls `name`. Unless the arguments are `tellable`, no message may hold what they are, nor
+    /// anything made of it: they may be secrets.
+    fn call(&self, name: &str, arguments: &[Value], tellable: bool) -> Result<Value, Failed>;
 }
 
 /// Why a function gave no value.
