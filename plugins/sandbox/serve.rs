@@ -39,7 +39,7 @@ pub(crate) async fn serve(options: &Options, output: Output, ui: Ui) -> Result<u
     let text = match output {
         Output::Sh => shell(&sandbox),
         Output::Json => json!({
-            "event": "ready", "endpoint": sandbox.endpoint(), "admin": format!("{}/_sandbox/", sandbox.endpoint()),
+            "event": "ready", "endpoint": sandbox.endpoint(), "admin": sandbox.admin(),
             "env": environment(&sandbox),
         })
         .to_string(),
@@ -74,10 +74,8 @@ fn tell(sandbox: &Sandbox, ui: Ui) {
     for (name, address) in &world.names {
         ui.status(&format!("  {name} is {address}"));
     }
-    ui.status(&format!(
-        "  what happens, and faults: {}/_sandbox/state (docs/sandbox.md)",
-        sandbox.endpoint()
-    ));
+    // Its secret goes where the key goes, to stdout alone: stderr ends in logs.
+    ui.status("  what happens, and faults: curl $ECSX_SANDBOX_ADMIN/state (docs/sandbox.md)");
 }
 
 fn environment(sandbox: &Sandbox) -> Map<String, Value> {
