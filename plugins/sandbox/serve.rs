@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use ecsx::plugin::exit;
+use ecsx::session::terminal::Signals;
 use ecsx::ui::{Failure, Ui};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
@@ -35,6 +36,7 @@ pub(crate) async fn start(options: &Options) -> Result<Arc<Sandbox>, Failure> {
 
 /// Serves until interrupted.
 pub(crate) async fn serve(options: &Options, output: Output, ui: Ui) -> Result<u8, Failure> {
+    let mut signals = signals()?;
     let sandbox = start(options).await?;
     let text = match output {
         Output::Sh => shell(&sandbox),
@@ -48,7 +50,7 @@ pub(crate) async fn serve(options: &Options, output: Output, ui: Ui) -> Result<u
     if matches!(output, Output::Sh) {
         tell(&sandbox, ui);
     }
-    interrupted().await;
+    signals.next().await;
     Ok(0)
 }
 
@@ -87,18 +89,7 @@ fn shell(sandbox: &Sandbox) -> String {
     format!("{}unset {}", exports.collect::<String>(), UNSET.join(" "))
 }
 
-/// Until somebody wants this process to end.
-pub(crate) async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminated.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
+/// What may end this process, from now on: it is to leave nothing behind.
+pub(crate) fn signals() -> Result<Signals, Failure> {
+    Signals::new().map_err(|error| Failure::because("cannot listen for signals", error))
 }

@@ -75,6 +75,14 @@ impl Sandbox {
         Self { process, endpoint, admin, env, _fixture: fixture }
     }
 
+    /// Asks it to end, as a supervisor would, and waits for that.
+    #[cfg(unix)]
+    pub(crate) fn end(&mut self) {
+        let process = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        assert!(self.process.wait().unwrap().success());
+    }
+
     /// One of our executables (`ecsx-portforward`) with this sandbox as its AWS and nothing else of
     /// this process's AWS or ECSX environment.
     pub(crate) fn command(&self, name: &str) -> Command {
