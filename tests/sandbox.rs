@@ -269,6 +269,21 @@ fn run_gives_a_command_the_environment_and_takes_its_exit_code() {
 
 #[cfg(unix)]
 #[test]
+fn no_setting_of_ones_own_leads_a_command_away() {
+    let mut command = std::process::Command::new(support::binary("ecsx-sandbox"));
+    for name in
+        ["AWS_PROFILE", "AWS_ENDPOINT_URL_ECS", "AWS_ENDPOINT_URL_SSM", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]
+    {
+        command.env(name, "elsewhere");
+    }
+    let output = command.args(["run", "--", "env"]).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("AWS_ENDPOINT_URL=http://127.0.0.1:"), "{stdout}");
+    assert!(!stdout.contains("elsewhere"), "{stdout}");
+}
+
+#[cfg(unix)]
+#[test]
 fn a_word_to_end_is_passed_on_to_the_command_that_runs() {
     use std::io::Read as _;
     let mut command = std::process::Command::new(support::binary("ecsx-sandbox"));

@@ -141,7 +141,9 @@ fn route(sandbox: &Arc<Sandbox>, method: &str, parts: &[&str], body: Value) -> R
             let acted: Vec<_> = acted.collect::<Result<_, _>>()?;
             return Ok(json!({"done": acted.iter().filter(|done| **done).count()}));
         }
-        _ => return Err(Wrong::missing(format_args!("{method} {} here", parts.join("/")))),
+        _ => {
+            return Err(Wrong::missing(format_args!("{method} /{} here (docs/sandbox.md)", parts.join("/"))));
+        }
     }
     Ok(json!({}))
 }

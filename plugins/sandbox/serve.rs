@@ -14,7 +14,16 @@ use crate::world::Fixture;
 use crate::{Options, Output, http};
 
 /// Environment that would lead programs away from the sandbox.
-pub(crate) const UNSET: &[&str] = &["AWS_PROFILE", "AWS_SESSION_TOKEN", "ECSX_PROFILE"];
+pub(crate) const UNSET: &[&str] = &[
+    "AWS_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "ECSX_PROFILE",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_ENDPOINT_URL_ECS",
+    "AWS_ENDPOINT_URL_SSM",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_KMS",
+];
 
 /// Starts a sandbox; it runs as long as the runtime does.
 pub(crate) async fn start(options: &Options) -> Result<Arc<Sandbox>, Failure> {
