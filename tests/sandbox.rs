@@ -162,8 +162,32 @@ fn keys_and_regions_are_looked_at() {
 #[test]
 fn web_pages_are_kept_out() {
     let sandbox = Sandbox::start();
-    let (status, _) = sandbox.http("GET", "/_sandbox/state", &[("Origin", "http://127.0.0.1")], "");
+    let state = format!("{}state", sandbox.admin);
+    let (status, _) = sandbox.http("GET", &state, &[("Origin", "http://127.0.0.1")], "");
     assert_eq!(status, 403);
+    let (status, answer) = sandbox.http_as("evil.example:80", "GET", &state, &[], "");
+    assert_eq!(status, 421, "a name that was bound to this machine: {answer}");
+    assert_eq!(sandbox.http_as("evil.example", "POST", "/", &[], "").0, 421);
+    assert_eq!(sandbox.http_as("localhost:1", "GET", &state, &[], "").0, 200, "a tunnel's own end");
+}
+
+#[test]
+fn only_who_knows_the_secret_gets_to_the_admin_interface() {
+    let sandbox = Sandbox::start();
+    let other = Sandbox::start().admin.clone();
+    assert_ne!(sandbox.admin, other, "each run has its own");
+    let (root, secret) = ("/_sandbox/", sandbox.admin.trim_end_matches('/').rsplit('/').next().unwrap());
+    assert_eq!(sandbox.admin, format!("{root}{secret}/"));
+    for prefix in
+        [root, "/_sandbox//", &other, &format!("{root}{}/", &secret[1..]), &format!("{root}{secret}")]
+    {
+        let (status, answer) = sandbox.http("POST", &format!("{prefix}key/expire"), &[], "");
+        assert_eq!(status, 403, "{prefix}: {answer}");
+        assert!(!answer.contains("AKIA") && answer.contains("$ECSX_SANDBOX_ADMIN"), "{answer}");
+    }
+    assert_eq!(ecs(&sandbox, "ListClusters", json!({}))["failures"], Value::Null, "the key is still good");
+    let exported = sandbox.env.iter().find(|(name, _)| name == "ECSX_SANDBOX_ADMIN").unwrap();
+    assert_eq!(exported.1, format!("{}{}", sandbox.endpoint, sandbox.admin));
 }
 
 #[test]
@@ -245,6 +269,21 @@ fn run_gives_a_command_the_environment_and_takes_its_exit_code() {
 
 #[cfg(unix)]
 #[test]
+fn no_setting_of_ones_own_leads_a_command_away() {
+    let mut command = std::process::Command::new(support::binary("ecsx-sandbox"));
+    for name in
+        ["AWS_PROFILE", "AWS_ENDPOINT_URL_ECS", "AWS_ENDPOINT_URL_SSM", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]
+    {
+        command.env(name, "elsewhere");
+    }
+    let output = command.args(["run", "--", "env"]).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("AWS_ENDPOINT_URL=http://127.0.0.1:"), "{stdout}");
+    assert!(!stdout.contains("elsewhere"), "{stdout}");
+}
+
+#[cfg(unix)]
+#[test]
 fn a_word_to_end_is_passed_on_to_the_command_that_runs() {
     use std::io::Read as _;
     let mut command = std::process::Command::new(support::binary("ecsx-sandbox"));
@@ -315,12 +354,10 @@ fn the_fixture_that_is_printed_is_the_one_that_is_taken_without_any() {
 #[test]
 fn what_the_admin_interface_does_not_know_is_404_however_it_is_spelt() {
     let sandbox = Sandbox::start();
-    let status = |method: &str, path: &str| sandbox.http(method, path, &[], "").0;
-    assert_eq!(status("GET", "/_sandbox//state/"), 200);
-    for path in
-        ["/_sandbox/", "/_sandbox/nothing", "/_sandbox/tasks/nobody/kill", "/_sandbox/sessions/last/cut"]
-    {
+    let status = |method, path| sandbox.http(method, &format!("{}{path}", sandbox.admin), &[], "").0;
+    assert_eq!(status("GET", "/state/"), 200);
+    for path in ["", "nothing", "tasks/nobody/kill", "sessions/last/cut"] {
         assert_eq!(status("POST", path), 404, "{path}");
     }
-    assert_eq!(status("POST", "/_sandbox/outage"), 400);
+    assert_eq!(status("POST", "outage"), 400);
 }

@@ -321,11 +321,29 @@ fn a_command_dies_with_its_session() {
     let pid = output.trim().strip_prefix("pid ").unwrap().to_owned();
     sandbox.api("AmazonSSM.TerminateSession", json!({"SessionId": session["SessionId"]}));
     assert_eq!(client.output("").1.as_deref(), Some(""));
-    let alive = || {
-        let mut probe = std::process::Command::new("sh");
-        probe.args(["-c", "kill -0 \"$0\" 2>/dev/null", &pid]).status().unwrap().success()
-    };
-    sandbox.wait_for("the command to die", |_| !alive());
+    sandbox.wait_for("the command to die", |_| !alive(&pid));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_command_dies_with_the_sandbox() {
+    let mut sandbox = Sandbox::start();
+    let command = json!("sh -c 'trap \"\" HUP; echo pid $$; exec sleep 600'");
+    let mut client = Client::open(&start(&sandbox, "demo", "exec", command));
+    let (output, _) = client.output("\n");
+    let pid = output.trim().strip_prefix("pid ").unwrap();
+    sandbox.end();
+    let start = std::time::Instant::now();
+    while alive(pid) {
+        assert!(start.elapsed() < Duration::from_secs(10), "the command is left behind");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[cfg(unix)]
+fn alive(pid: &str) -> bool {
+    let mut probe = std::process::Command::new("sh");
+    probe.args(["-c", "kill -0 \"$0\" 2>/dev/null", pid]).status().unwrap().success()
 }
 
 #[cfg(unix)]

@@ -1,4 +1,5 @@
-//! The admin interface, `/_sandbox/…`: faults, events and counters for tests.
+//! The admin interface, `/_sandbox/SECRET/…`: faults, events and counters for tests. It can do all
+//! that the key can, so it has a secret as well.
 //!
 //! | request | effect |
 //! |---|---|
@@ -26,6 +27,14 @@ use crate::faults::Faults;
 use crate::gateway::{Order, messages};
 use crate::sandbox::Sandbox;
 use crate::session::{Ending, Session};
+
+/// Where it is; the secret of the run follows.
+pub(crate) const ROOT: &str = "/_sandbox/";
+
+/// The answer to who does not know the secret.
+pub(crate) fn stranger() -> (u16, Value) {
+    (403, json!({"error": "the admin interface is at $ECSX_SANDBOX_ADMIN, which the sandbox exports"}))
+}
 
 /// Answers one admin request: status and JSON.
 pub(crate) fn answer(sandbox: &Arc<Sandbox>, method: &Method, path: &str, body: &[u8]) -> (u16, Value) {
@@ -132,7 +141,9 @@ fn route(sandbox: &Arc<Sandbox>, method: &str, parts: &[&str], body: Value) -> R
             let acted: Vec<_> = acted.collect::<Result<_, _>>()?;
             return Ok(json!({"done": acted.iter().filter(|done| **done).count()}));
         }
-        _ => return Err(Wrong::missing(format_args!("{method} {} here", parts.join("/")))),
+        _ => {
+            return Err(Wrong::missing(format_args!("{method} /{} here (docs/sandbox.md)", parts.join("/"))));
+        }
     }
     Ok(json!({}))
 }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BufMut;
-use ecsx::plugin::exit;
 use ecsx::ui::Failure;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -36,11 +35,12 @@ const TASK: &str = "{\"family\": \"worker\", \"containerDefinitions\": [{\"name\
 
 /// Shows the main job.
 pub(crate) async fn demo() -> Result<u8, Failure> {
+    let mut signals = serve::signals()?;
     let sandbox = serve::start(&Options { port: 0, fixture: None, fault: None }).await?;
     let shown = tokio::select! {
         shown = tokio::time::timeout(PATIENCE * 2, show(&sandbox)) => shown,
         // What it has made goes with it.
-        () = serve::interrupted() => return Ok(exit::INTERRUPTED),
+        number = signals.next() => return Ok(128 + number),
     };
     match shown {
         Ok(shown) => shown.map(|()| 0).map_err(Failure::new),

@@ -1,4 +1,4 @@
-//! What misbehaves, and how: set by the fixture (`faults:`) or while running (`PUT /_sandbox/faults`).
+//! What misbehaves, and how: set by the fixture (`faults:`) or while running (`PUT faults`).
 //!
 //! Nothing here is on by default. A rate is a probability below 1, and from 1 on "every Nth".
 

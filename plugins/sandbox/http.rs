@@ -2,13 +2,15 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, ORIGIN};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
+use hyper::http::uri::Authority;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -48,8 +50,13 @@ async fn answer(sandbox: Arc<Sandbox>, mut request: Request<Incoming>) -> io::Re
     if request.headers().contains_key(ORIGIN) {
         return Ok(status(StatusCode::FORBIDDEN));
     }
+    // Nor under a name of its own that it has bound to this machine (DNS rebinding).
+    if !text(request.headers(), HOST.as_str()).is_some_and(is_loopback) {
+        let only = "the sandbox is called 127.0.0.1, localhost or [::1]\n".to_owned();
+        return Ok(reply(StatusCode::MISDIRECTED_REQUEST.as_u16(), "text/plain", only));
+    }
     let path = request.uri().path().to_owned();
-    let admin = path.strip_prefix("/_sandbox/");
+    let admin = path.strip_prefix(admin::ROOT);
     let outage = sandbox.outage().is_some_and(|until| Instant::now() < until);
     if outage && admin.is_none() {
         return Err(io::Error::other("the network is down, on request"));
@@ -63,7 +70,10 @@ async fn answer(sandbox: Arc<Sandbox>, mut request: Request<Incoming>) -> io::Re
     };
     let body = body.to_bytes();
     if let Some(path) = admin {
-        let (code, answer) = admin::answer(&sandbox, &method, path, &body);
+        let (code, answer) = match path.split_once('/') {
+            Some((secret, path)) if sandbox.is_admin(secret) => admin::answer(&sandbox, &method, path, &body),
+            _ => admin::stranger(),
+        };
         return Ok(reply(code, "application/json", answer.to_string()));
     }
     if method != Method::POST {
@@ -72,6 +82,15 @@ async fn answer(sandbox: Arc<Sandbox>, mut request: Request<Incoming>) -> io::Re
     let (target, authorization) = (text(&headers, "x-amz-target"), text(&headers, AUTHORIZATION.as_str()));
     let answer = api::call(&sandbox, target, authorization, &body).await;
     Ok(reply(answer.status, answer.content_type, answer.body))
+}
+
+/// Whether a Host header names this machine; any port may stand there, as a tunnel's does.
+fn is_loopback(host: &str) -> bool {
+    host.parse::<Authority>().is_ok_and(|host| {
+        let name = host.host();
+        let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
+        name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+    })
 }
 
 /// A header's text.
@@ -94,4 +113,21 @@ fn reply(code: u16, content_type: &'static str, body: String) -> Reply {
         reply.headers_mut().insert("x-amzn-requestid", id);
     }
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_its_names() {
+        for ours in ["127.0.0.1:4599", "localhost:4599", "LocalHost", "[::1]:4599", "127.0.0.1"] {
+            assert!(is_loopback(ours), "{ours}");
+        }
+        for other in
+            ["evil.example:4599", "localhost.evil.example", "127.0.0.1.nip.io", "10.0.0.1:4599", "[::2]", ""]
+        {
+            assert!(!is_loopback(other), "{other}");
+        }
+    }
 }

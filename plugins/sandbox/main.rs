@@ -40,6 +40,10 @@ enum Command {
     /// Print the pretend account that is taken without --fixture, to begin one's own with
     Fixture,
     /// Run a command with the sandbox as its AWS; its exit code becomes ours
+    ///
+    /// Its clusters and services are those that `ecsx sandbox fixture` prints, or yours (--fixture).
+    ///
+    ///   ecsx sandbox run -- ecsx exec --cluster demo --service worker
     Run {
         #[command(flatten)]
         options: Options,

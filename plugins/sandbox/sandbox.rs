@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use crate::agent;
 use crate::faults::Faults;
 use crate::session::{Document, Session, Ticket, count};
 use crate::world::{Cluster, Container, Fixture, Task, World};
+use crate::{admin, agent};
 
 /// The secret of the sandbox's key, which is none: the key's id is, for API calls are not verified.
 pub(crate) const SECRET_ACCESS_KEY: &str = "sandbox";
@@ -31,6 +32,8 @@ pub(crate) struct Sandbox {
     /// Keys: the last is the only one it takes, those before have expired. Another user of this machine cannot guess
     /// one, and so cannot run commands as this one.
     keys: Mutex<Vec<String>>,
+    /// What the admin interface asks for, in its path.
+    secret: String,
     world: Mutex<World>,
     faults: Mutex<Faults>,
     sessions: Mutex<BTreeMap<String, Arc<Session>>>,
@@ -48,6 +51,7 @@ impl Sandbox {
         Arc::new_cyclic(|itself| Self {
             port,
             keys: Mutex::new(vec![new_key()]),
+            secret: random_hex(),
             world: Mutex::new(World::new(fixture)),
             faults: Mutex::new(faults),
             sessions: Mutex::default(),
@@ -102,6 +106,17 @@ impl Sandbox {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Where the admin interface is, for those who may use it.
+    pub(crate) fn admin(&self) -> String {
+        format!("{}{}{}/", self.endpoint(), admin::ROOT, self.secret)
+    }
+
+    /// Whether this is the secret of the admin interface.
+    pub(crate) fn is_admin(&self, secret: &str) -> bool {
+        // Of hashes, so that the time it takes tells nothing.
+        Sha256::digest(secret) == Sha256::digest(&self.secret)
+    }
+
     /// What to export for programs to find the sandbox.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let region = self.world().region.clone();
@@ -113,6 +128,7 @@ impl Sandbox {
             ("AWS_DEFAULT_REGION", region.clone()),
             // Over the region of the project at hand: it is this sandbox that is meant.
             ("ECSX_REGION", region),
+            ("ECSX_SANDBOX_ADMIN", self.admin()),
         ]
     }
 
@@ -217,8 +233,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Random bytes from the system.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    // Without randomness the ids of a test bed merely repeat.
-    let _ = getrandom::fill(&mut bytes);
+    // Keys and secrets that can be guessed would be worse than no sandbox.
+    getrandom::fill(&mut bytes).expect("the system has random bytes");
     bytes
 }
 

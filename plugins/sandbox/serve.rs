@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use ecsx::plugin::exit;
+use ecsx::session::terminal::Signals;
 use ecsx::ui::{Failure, Ui};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
@@ -13,7 +14,16 @@ use crate::world::Fixture;
 use crate::{Options, Output, http};
 
 /// Environment that would lead programs away from the sandbox.
-pub(crate) const UNSET: &[&str] = &["AWS_PROFILE", "AWS_SESSION_TOKEN", "ECSX_PROFILE"];
+pub(crate) const UNSET: &[&str] = &[
+    "AWS_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "ECSX_PROFILE",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_ENDPOINT_URL_ECS",
+    "AWS_ENDPOINT_URL_SSM",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_KMS",
+];
 
 /// Starts a sandbox; it runs as long as the runtime does.
 pub(crate) async fn start(options: &Options) -> Result<Arc<Sandbox>, Failure> {
@@ -35,11 +45,12 @@ pub(crate) async fn start(options: &Options) -> Result<Arc<Sandbox>, Failure> {
 
 /// Serves until interrupted.
 pub(crate) async fn serve(options: &Options, output: Output, ui: Ui) -> Result<u8, Failure> {
+    let mut signals = signals()?;
     let sandbox = start(options).await?;
     let text = match output {
         Output::Sh => shell(&sandbox),
         Output::Json => json!({
-            "event": "ready", "endpoint": sandbox.endpoint(), "admin": format!("{}/_sandbox/", sandbox.endpoint()),
+            "event": "ready", "endpoint": sandbox.endpoint(), "admin": sandbox.admin(),
             "env": environment(&sandbox),
         })
         .to_string(),
@@ -48,7 +59,7 @@ pub(crate) async fn serve(options: &Options, output: Output, ui: Ui) -> Result<u
     if matches!(output, Output::Sh) {
         tell(&sandbox, ui);
     }
-    interrupted().await;
+    signals.next().await;
     Ok(0)
 }
 
@@ -74,10 +85,8 @@ fn tell(sandbox: &Sandbox, ui: Ui) {
     for (name, address) in &world.names {
         ui.status(&format!("  {name} is {address}"));
     }
-    ui.status(&format!(
-        "  what happens, and faults: {}/_sandbox/state (docs/sandbox.md)",
-        sandbox.endpoint()
-    ));
+    // Its secret goes where the key goes, to stdout alone: stderr ends in logs.
+    ui.status("  what happens, and faults: curl $ECSX_SANDBOX_ADMIN/state (docs/sandbox.md)");
 }
 
 fn environment(sandbox: &Sandbox) -> Map<String, Value> {
@@ -89,18 +98,7 @@ fn shell(sandbox: &Sandbox) -> String {
     format!("{}unset {}", exports.collect::<String>(), UNSET.join(" "))
 }
 
-/// Until somebody wants this process to end.
-pub(crate) async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminated.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
+/// What may end this process, from now on: it is to leave nothing behind.
+pub(crate) fn signals() -> Result<Signals, Failure> {
+    Signals::new().map_err(|error| Failure::because("cannot listen for signals", error))
 }

@@ -33,6 +33,8 @@ pub(crate) struct Sandbox {
     process: Child,
     /// `http://127.0.0.1:PORT`.
     pub(crate) endpoint: String,
+    /// The path of its admin interface, `/_sandbox/SECRET/`.
+    pub(crate) admin: String,
     /// What to export for programs to find it.
     pub(crate) env: Vec<(String, String)>,
     _fixture: Option<tempfile::NamedTempFile>,
@@ -69,7 +71,17 @@ impl Sandbox {
             serde_json::from_str(&line).expect("the sandbox prints a line of JSON when it listens");
         let env = ready["env"].as_object().unwrap().iter();
         let env = env.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect();
-        Self { process, endpoint: ready["endpoint"].as_str().unwrap().to_owned(), env, _fixture: fixture }
+        let endpoint = ready["endpoint"].as_str().unwrap().to_owned();
+        let admin = ready["admin"].as_str().unwrap().strip_prefix(&endpoint).unwrap().to_owned();
+        Self { process, endpoint, admin, env, _fixture: fixture }
+    }
+
+    /// Asks it to end, as a supervisor would, and waits for that.
+    #[cfg(unix)]
+    pub(crate) fn end(&mut self) {
+        let process = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        assert!(self.process.wait().unwrap().success());
     }
 
     /// One of our executables (`ecsx-portforward`) with this sandbox as its AWS and nothing else of
@@ -91,7 +103,7 @@ impl Sandbox {
     /// One request to the admin interface (`plugins/sandbox/admin.rs`); panics unless it answers 200.
     pub(crate) fn admin(&self, method: &str, path: &str, body: Value) -> Value {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let (status, answer) = self.http(method, &format!("/_sandbox/{path}"), &[], &body);
+        let (status, answer) = self.http(method, &format!("{}{path}", self.admin), &[], &body);
         assert_eq!(status, 200, "{method} {path}: {answer}");
         serde_json::from_str(&answer).unwrap()
     }
@@ -159,12 +171,29 @@ impl Sandbox {
         headers: &[(&str, &str)],
         body: &str,
     ) -> (u16, String) {
-        let address = self.endpoint.strip_prefix("http://").unwrap();
+        self.http_as(self.address(), method, path, headers, body)
+    }
+
+    /// `127.0.0.1:PORT`.
+    fn address(&self) -> &str {
+        self.endpoint.strip_prefix("http://").unwrap()
+    }
+
+    /// The same to another `Host`.
+    pub(crate) fn http_as(
+        &self,
+        host: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, String) {
+        let address = self.address();
         let mut stream = TcpStream::connect(address).unwrap();
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
             body.len()
         )
         .unwrap();
