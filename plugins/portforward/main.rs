@@ -231,8 +231,8 @@ async fn serve(
                 (None, word) => return Ok(End::Word(word.exit_code())),
                 // It got Ctrl-C itself, and may have its own use for it.
                 (Some(_), Word::Interrupt) => {}
-                (Some(child), Word::Terminate) if told => drop(child.start_kill()),
-                (Some(child), Word::Terminate) => {
+                (Some(child), Word::Terminate(_)) if told => drop(child.start_kill()),
+                (Some(child), Word::Terminate(_)) => {
                     signals::terminate(child);
                     told = true;
                 }

@@ -124,7 +124,7 @@ fn why_none(project: &Project) -> Option<String> {
     match &project.presets_file {
         _ if !project.presets.is_empty() => None,
         Some(file) => Some(format!("{} names no presets", file.display())),
-        None => Some("no presets: there is no ecsx.yml, neither here nor beside the project".to_owned()),
+        None => Some("no presets: there is no ecsx.yml beside the project or here".to_owned()),
     }
 }
 

@@ -10,8 +10,8 @@ use ecsx::session::terminal;
 pub(crate) enum Word {
     /// Ctrl-C: a child in the foreground gets it too.
     Interrupt,
-    /// Terminate, hang up, or the window closed: for this process alone.
-    Terminate,
+    /// Terminate, hang up, or the window closed, by its number: for this process alone.
+    Terminate(u8),
 }
 
 impl Word {
@@ -19,7 +19,7 @@ impl Word {
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Interrupt => exit::INTERRUPTED,
-            Self::Terminate => 143,
+            Self::Terminate(signal) => 128 + signal,
         }
     }
 }
@@ -35,7 +35,10 @@ impl Signals {
     /// The next one. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Word {
         const INTERRUPT: u8 = 2;
-        if self.0.next().await == INTERRUPT { Word::Interrupt } else { Word::Terminate }
+        match self.0.next().await {
+            INTERRUPT => Word::Interrupt,
+            signal => Word::Terminate(signal),
+        }
     }
 }
 
