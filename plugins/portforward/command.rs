@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitStatus;
 
 use ecsx::plugin::exit;
+use ecsx::session::forward::with_the_usual_descriptors;
 use ecsx::ui::Failure;
 use tokio::process::{Child, Command};
 
@@ -15,6 +16,7 @@ pub(crate) fn start(words: &[OsString], locals: &[SocketAddr]) -> Result<Child, 
     let program = fill(program, locals);
     let mut command = Command::new(&program);
     command.args(arguments.iter().map(|argument| fill(argument, locals))).envs(environment(locals));
+    with_the_usual_descriptors(command.as_std_mut());
     command.spawn().map_err(|error| {
         let code = if error.kind() == io::ErrorKind::NotFound { exit::NOT_FOUND } else { exit::CANNOT_RUN };
         Failure::because(format!("cannot run {}", program.to_string_lossy()), error).code(code)

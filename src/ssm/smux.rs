@@ -32,9 +32,9 @@ const NOP_RETRY: Duration = Duration::from_millis(100);
 pub enum Event {
     /// Bytes of a stream.
     Data(StreamId, Bytes),
-    /// The stream is closed in both directions; nothing written to it arrives any more.
-    /// [`Client::close`] it too, to be rid of it.
-    Finished(StreamId),
+    /// The stream is closed in both directions; nothing written to it arrives any more, nor did so
+    /// many bytes that waited. [`Client::close`] it too, to be rid of it.
+    Finished(StreamId, usize),
     /// A stream that was closed here is closed at the remote end, too.
     Closed(StreamId),
     /// The byte stream is broken: the session is unusable.
@@ -46,7 +46,7 @@ impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Data(id, bytes) => write!(f, "Data({id}, {} bytes)", bytes.len()),
-            Self::Finished(id) => write!(f, "Finished({id})"),
+            Self::Finished(id, unsent) => write!(f, "Finished({id}, {unsent} bytes unsent)"),
             Self::Closed(id) => write!(f, "Closed({id})"),
             Self::Broken(what) => write!(f, "Broken({what})"),
         }
@@ -185,8 +185,7 @@ impl Client {
             Some(stream) => {
                 stream.finished = true;
                 stream.queue = VecDeque::new();
-                stream.queued = 0;
-                Event::Finished(id)
+                Event::Finished(id, std::mem::take(&mut stream.queued))
             }
             None => Event::Closed(id),
         };

@@ -36,3 +36,13 @@ fn connections_beyond_the_file_descriptors_wait_for_others_to_end_and_the_sessio
     exchange(&mut last, b"now it is my turn");
     assert_eq!(forward.stderr().matches("file descriptors").count(), 1, "{}", forward.stderr());
 }
+
+#[test]
+fn a_command_begins_with_the_file_descriptors_that_ecsx_began_with() {
+    let sandbox = Sandbox::start();
+    let mut command: Command = sandbox.command("ecsx-portforward");
+    command.args(["-q", "--cluster", "demo", "--service", "web", "--container", "app"]);
+    command.args(["-L", ":db.internal:1", "--", "sh", "-c", "ulimit -Sn"]);
+    let said = wrapped(&["sh", "-c", "ulimit -Sn 200 && exec \"$@\"", "sh"], command).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "200\n", "{}", String::from_utf8_lossy(&said.stderr));
+}

@@ -150,6 +150,26 @@ fn a_reset_at_the_remote_end_is_an_end_like_another_for_the_agent_tells_no_diffe
     assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
 }
 
+/// As TCP has it when a server closes on data that it has not read.
+#[test]
+fn an_upload_that_nobody_took_ends_with_a_reset_and_not_as_if_it_were_complete() {
+    let (close, closed) = channel::<()>();
+    let closed = std::sync::Mutex::new(closed);
+    let server = serve(move |stream| {
+        closed.lock().unwrap().recv().unwrap();
+        drop(stream);
+    });
+    let sandbox = sandbox(&[server]);
+    let (_forward, port) = Forward::up(&sandbox, &["-L", ":db.internal:1"]);
+    let mut client = connect(port);
+    // All that fits on the way; written in another thread, the reset could be told there.
+    client.set_write_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
+    while client.write(&[7; 64 * 1024]).is_ok() {}
+    close.send(()).unwrap();
+    let error = client.read(&mut [0; 1]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
 #[test]
 #[ignore = "needs 30 s: a server may think for that long"]
 fn a_client_that_has_closed_its_side_and_gets_nothing_is_told_why() {

@@ -242,7 +242,7 @@ impl Pair {
         while let Some(event) = self.smux.as_mut().and_then(Client::poll_event) {
             match event {
                 Smux::Data(id, bytes) => self.got.entry(id).or_default().extend_from_slice(&bytes),
-                Smux::Finished(id) => {
+                Smux::Finished(id, _) => {
                     self.finished += 1;
                     self.smux.as_mut().unwrap().close(id);
                 }

@@ -93,7 +93,7 @@ fn received_frames_are_read_as_amazons_library_reads_them() {
             for event in events(&mut client) {
                 match event {
                     Event::Data(3, bytes) => read.extend_from_slice(&bytes),
-                    Event::Finished(3) => end = "EOF",
+                    Event::Finished(3, _) => end = "EOF",
                     Event::Broken(_) => end = "invalid protocol",
                     other => panic!("{name}: {other:?}"),
                 }
@@ -240,7 +240,7 @@ fn a_finished_stream_takes_nothing_and_needs_no_fin() {
     transmit(&mut client, 1024);
     client.write(3, vec![0; 5000].into());
     client.receive(Bytes::from_static(&[1, 1, 0, 0, 3, 0, 0, 0, 1, 1, 0, 0, 3, 0, 0, 0]));
-    assert_eq!(events(&mut client), [Event::Finished(3)], "once");
+    assert_eq!(events(&mut client), [Event::Finished(3, 5000)], "once");
     client.write(3, Bytes::from_static(b"x"));
     assert_eq!(client.queued(3), 0);
     client.close(3);
@@ -364,7 +364,7 @@ proptest! {
                 match (event, said.last_mut()) {
                     (Event::Data(id, more), Some((last, bytes, false))) if *last == id => bytes.extend_from_slice(&more),
                     (Event::Data(id, bytes), _) => said.push((id, bytes.to_vec(), false)),
-                    (Event::Finished(id), _) => said.push((id, vec![], true)),
+                    (Event::Finished(id, _), _) => said.push((id, vec![], true)),
                     (Event::Closed(_), _) => unreachable!("nothing is closed here"),
                     (Event::Broken(_), _) => unreachable!("every frame is well formed"),
                 }

@@ -179,7 +179,7 @@ fn port_sessions_shake_hands_and_their_streams_come_out_whole() {
         client.receive(replayed.data().into());
         let events: Vec<_> = std::iter::from_fn(|| client.poll_event()).collect();
         assert!(!events.iter().any(|event| matches!(event, Smux::Broken(_))), "{name}");
-        assert!(events.contains(&Smux::Finished(ids[0])), "{name}: {events:?}");
+        assert!(events.contains(&Smux::Finished(ids[0], 0)), "{name}: {events:?}");
         let refused = replayed.events.contains(&Event::ConnectFailed);
         assert_eq!(refused, name == "pf_connect_error", "{name}");
         let data = events.iter().any(|event| matches!(event, Smux::Data(..)));

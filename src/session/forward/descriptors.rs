@@ -1,6 +1,8 @@
 //! File descriptors: each local connection takes one, and so does what keeps the sessions alive.
+#![allow(unsafe_code)]
 
-use std::sync::Once;
+use std::process::Command;
+use std::sync::{Once, OnceLock};
 
 use super::status::{Report, Status};
 
@@ -8,18 +10,23 @@ use super::status::{Report, Status};
 #[cfg(unix)]
 const RESERVE: u64 = 24;
 
+/// The limit that this process was started with, once it is another.
+static STARTED_WITH: OnceLock<u64> = OnceLock::new();
+
 /// Whether another connection may have a descriptor, and somebody to tell if none may.
 pub(super) struct Descriptors {
     /// How many there may be; `None` for as many as one likes.
     limit: Option<u64>,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no limit"))]
+    listeners: u64,
     report: Report,
     told: Once,
 }
 
 impl Descriptors {
     /// With as many as the system lets this process have: macOS starts programs with 256.
-    pub(super) fn new(report: Report) -> Self {
-        Self { limit: raised(), report, told: Once::new() }
+    pub(super) fn new(listeners: usize, report: Report) -> Self {
+        Self { limit: raised(), listeners: listeners as u64, report, told: Once::new() }
     }
 
     /// Whether so few are left that no connection may be accepted, which is told once. `any` is
@@ -31,7 +38,9 @@ impl Descriptors {
         // The system gives the lowest number that is free.
         let next = rustix::io::fcntl_dupfd_cloexec(any, 0).ok().map(|fd| fd.as_raw_fd());
         let next = next.and_then(|fd| u64::try_from(fd).ok());
-        let short = next.is_none_or(|next| next + RESERVE >= limit);
+        // Each listener waits for one that it was free to take when it began.
+        let reserve = (RESERVE + self.listeners).min(limit / 4);
+        let short = next.is_none_or(|next| next + reserve >= limit);
         if short {
             self.told.call_once(|| (self.report)(Status::Crowded { limit }));
         }
@@ -55,8 +64,13 @@ fn raised() -> Option<u64> {
     let wanted = maximum.map_or(MOST, |maximum| maximum.min(MOST));
     match current {
         Some(current) if current < wanted => {
-            let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
-            Some(raised.map_or(current, |()| wanted))
+            match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }) {
+                Ok(()) => {
+                    STARTED_WITH.get_or_init(|| current);
+                    Some(wanted)
+                }
+                Err(_) => Some(current),
+            }
         }
         current => current,
     }
@@ -65,4 +79,21 @@ fn raised() -> Option<u64> {
 #[cfg(not(unix))]
 fn raised() -> Option<u64> {
     None
+}
+
+/// Lets `command` begin with the limit of file descriptors that this process began with: programs
+/// that use select(2) rely on a low one.
+pub fn with_the_usual_descriptors(command: &mut Command) {
+    #[cfg(unix)]
+    if let Some(&started_with) = STARTED_WITH.get() {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let restore = move || {
+            let limit = Rlimit { current: Some(started_with), ..getrlimit(Resource::Nofile) };
+            setrlimit(Resource::Nofile, limit).map_err(std::io::Error::from)
+        };
+        // SAFETY: both calls are plain system calls, allowed between fork and exec.
+        unsafe { std::os::unix::process::CommandExt::pre_exec(command, restore) };
+    }
+    #[cfg(not(unix))]
+    let _ = (command, &STARTED_WITH);
 }

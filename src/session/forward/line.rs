@@ -66,8 +66,9 @@ impl Line {
     ) -> std::io::Result<Self> {
         let (to, accepted) = mpsc::channel(1);
         let mut accepting = JoinSet::new();
-        let descriptors = Arc::new(Descriptors::new(report.clone()));
-        for socket in listeners.into_iter().flat_map(|listener| listener.sockets) {
+        let sockets: Vec<_> = listeners.into_iter().flat_map(|listener| listener.sockets).collect();
+        let descriptors = Arc::new(Descriptors::new(sockets.len(), report.clone()));
+        for socket in sockets {
             accepting.spawn(accept(TcpListener::from_std(socket)?, to.clone(), descriptors.clone()));
         }
         Ok(Self { accepted, waiting: VecDeque::new(), course, report, _accepting: accepting })

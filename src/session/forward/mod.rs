@@ -19,6 +19,7 @@ mod silence;
 mod spec;
 mod status;
 
+pub use descriptors::with_the_usual_descriptors;
 pub use line::Course;
 pub use listen::{ListenError, Listener};
 pub use mux::HARD as BACKLOG_BOUND;

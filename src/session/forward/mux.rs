@@ -308,14 +308,13 @@ impl Mux {
                         connection.send(bytes);
                     }
                 }
-                smux::Event::Finished(id) => {
-                    let unsent = self.client.queued(id) > 0;
+                smux::Event::Finished(id, unsent) => {
                     self.client.close(id);
                     let Some(connection) = self.connections.remove(&id) else { continue };
                     if connection.answered || self.failures == 0 {
                         // Nothing was ever answered, and not all was taken: as TCP has it, a reset.
                         // So it is when the agent ends the session in the middle of an upload.
-                        match unsent && !connection.answered {
+                        match unsent > 0 && !connection.answered {
                             true => connection.reset(),
                             false => connection.finish(),
                         }
