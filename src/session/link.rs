@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -17,6 +17,8 @@ use super::liveness::{Due, Liveness};
 
 /// How long the socket may take nothing at all before it counts as dead.
 const STUCK: Duration = Duration::from_secs(15);
+/// Messages looked at for the reason of a socket that takes nothing more.
+const LAST_WORDS: usize = 256;
 
 /// Why a WebSocket is no longer one.
 #[derive(Debug)]
@@ -80,8 +82,22 @@ impl Link {
                 self.stuck = Some((*message, now));
                 Ok(())
             }
-            Err(e) => Err(Broken::Lost(e.to_string())),
+            Err(e) => Err(self.unwritable(&e)),
         }
+    }
+
+    /// Why nothing can be sent: the other end may have said so before it closed.
+    fn unwritable(&mut self, error: &tungstenite::Error) -> Broken {
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..LAST_WORDS {
+            match Pin::new(&mut self.socket).poll_next(&mut cx) {
+                Poll::Ready(Some(Ok(Message::Close(frame)))) => return Broken::Closed(frame),
+                // Whatever it is, it was not acknowledged, and comes again.
+                Poll::Ready(Some(Ok(_))) => {}
+                _ => break,
+            }
+        }
+        Broken::Lost(error.to_string())
     }
 
     /// What came in: one whole message, or nothing of account (no bytes).
@@ -111,7 +127,7 @@ impl Link {
             return Ok(false);
         }
         if let Poll::Ready(flushed) = Pin::new(&mut self.socket).poll_flush(cx) {
-            flushed.map_err(|e| Broken::Lost(e.to_string()))?;
+            flushed.map_err(|e| self.unwritable(&e))?;
             self.unflushed = false;
         }
         // Part of it may have gone out.
@@ -151,9 +167,7 @@ impl Link {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
-
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
@@ -197,6 +211,16 @@ mod tests {
         // Opcode, length, mask, data.
         assert_eq!(arrived.len(), sent * (2 + 4 + 100));
         assert!(arrived.chunks(106).all(|frame| frame[0] == 0x82), "binary frames only");
+    }
+
+    #[tokio::test]
+    async fn what_the_service_said_before_it_closed_is_the_reason_and_not_the_failed_write() {
+        let (mut link, mut theirs, now, _) = link().await;
+        // Something else, then the end: 1008.
+        theirs.write_all(&[0x82, 1, 7, 0x88, 2, 0x03, 0xf0]).await.unwrap();
+        drop(theirs);
+        let broken = link.transmit(data(), now).unwrap_err();
+        assert!(matches!(SessionError::from(broken), SessionError::ShutOut(_)));
     }
 
     #[tokio::test]

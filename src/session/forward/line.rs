@@ -155,7 +155,8 @@ pub(super) async fn word(course: &mut watch::Receiver<Course>, known: bool) -> C
     course.wait_for(news).await.map_or(Course::Leave, |course| *course)
 }
 
-async fn sleep_until(at: Option<Instant>) {
+/// Waits for an instant, if there is one.
+pub(super) async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,

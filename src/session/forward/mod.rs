@@ -10,6 +10,7 @@ mod advice;
 mod basic;
 mod connection;
 mod descriptors;
+mod ending;
 mod holder;
 mod line;
 mod listen;

@@ -18,7 +18,8 @@ use crate::ssm::channel::PAYLOAD_SIZE;
 use crate::ssm::smux::{self, StreamId};
 
 use super::connection::{Backlog, CHUNK, Connection, Local};
-use super::line::{Accepted, Course, Line, word};
+use super::ending::Ending;
+use super::line::{Accepted, Course, Line, sleep_until, word};
 use super::serve::{End, Place, Trouble};
 use super::silence::{Silence, Stake};
 use super::status::Status;
@@ -60,6 +61,7 @@ pub(super) async fn relay<C: Cloud>(
     let mut mux = Mux {
         client: smux::Client::new(Instant::now(), keep_alive),
         connections: HashMap::new(),
+        ending: Ending::default(),
         unproven: VecDeque::new(),
         used: false,
         owing: Vec::new(),
@@ -86,6 +88,9 @@ pub(super) async fn relay<C: Cloud>(
         mux.pump(session);
         mux.weigh(session, line);
         let lost = session.lost_since().is_some();
+        if !lost {
+            mux.ending.settle(Instant::now(), session.unacknowledged_since());
+        }
         tokio::select! {
             event = session.next() => match event {
                 Event::Data(_, bytes) => {
@@ -124,6 +129,7 @@ pub(super) async fn relay<C: Cloud>(
                 mux.over = Some(SessionError::TaskGone { task: place.target.task_id.clone(), reason });
             }
             () = mux.backlog.fell(), if mux.holding => {}
+            () = sleep_until(mux.ending.deadline(Instant::now())) => {}
             _ = tick.tick() => {
                 let now = Instant::now();
                 line.gave_up(mux.give_up(now));
@@ -143,7 +149,7 @@ pub(super) async fn relay<C: Cloud>(
                     if unsent > 0 {
                         *since = now;
                     }
-                    let closed = mux.connections.is_empty() && mux.fins == 0;
+                    let closed = mux.connections.is_empty() && mux.ending.is_empty() && mux.fins == 0;
                     if unsent == 0 && (closed || now.saturating_duration_since(*since) >= QUIET) {
                         return End::Stopped { unsent };
                     }
@@ -175,6 +181,8 @@ struct Unproven {
 struct Mux {
     client: smux::Client,
     connections: HashMap<StreamId, Connection>,
+    /// Those whose stream is closed at the remote end.
+    ending: Ending,
     /// Oldest first; nothing is read from them.
     unproven: VecDeque<Unproven>,
     /// Whether bytes of a client may not have arrived yet.
@@ -316,7 +324,7 @@ impl Mux {
                         // So it is when the agent ends the session in the middle of an upload.
                         match unsent > 0 && !connection.answered {
                             true => connection.reset(),
-                            false => connection.finish(),
+                            false => self.ending.hold(connection, Instant::now()),
                         }
                         continue;
                     }
@@ -325,7 +333,8 @@ impl Mux {
                     connection.reset();
                     // The agent looks a name up once per session: after a failover only a new
                     // session finds the new address.
-                    if self.reached && self.connections.is_empty() && place.has_name() {
+                    let is_alone = self.connections.is_empty() && self.ending.is_empty();
+                    if self.reached && is_alone && place.has_name() {
                         self.over = Some(SessionError::Stale { host: place.remote.to_string() });
                     }
                 }
@@ -393,6 +402,6 @@ impl Mux {
     fn reset(self) -> usize {
         let count = self.connections.len();
         self.connections.into_values().for_each(Connection::reset);
-        count
+        count + self.ending.reset()
     }
 }

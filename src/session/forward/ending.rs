@@ -1,0 +1,54 @@
+//! Connections whose remote end is done, if the agent is to be believed.
+//!
+//! An agent whose session breaks closes its streams like any others, and says only then that it is
+//! over (measured: agent 3.3.1142, `channel_closed` 24 ms after the FINs). A client must not take
+//! what it has for all there was: its end waits until the session has outlived the FIN.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::connection::Connection;
+
+/// How long a session must go on after a FIN for it to count.
+const PROOF: Duration = Duration::from_millis(200);
+
+/// Connections that end when their session has outlived their FIN; oldest first.
+#[derive(Default)]
+pub(super) struct Ending {
+    held: VecDeque<(Instant, Connection)>,
+}
+
+impl Ending {
+    /// The remote end of a connection is done, so it says at `now`.
+    pub(super) fn hold(&mut self, connection: Connection, now: Instant) {
+        self.held.push_back((now, connection));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// When [`Self::settle`] may have something to do, but for acknowledgements.
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        let first = self.held.front()?.0 + PROOF;
+        (first > now).then_some(first)
+    }
+
+    /// Ends those that the session has outlived: it goes on, and nothing is `unacknowledged` that
+    /// was sent before.
+    pub(super) fn settle(&mut self, now: Instant, unacknowledged: Option<Instant>) {
+        let outlived = |since: Instant| {
+            now >= since + PROOF && unacknowledged.is_none_or(|unacknowledged| unacknowledged > since)
+        };
+        while let Some((_, connection)) = self.held.pop_front_if(|(since, _)| outlived(*since)) {
+            connection.finish();
+        }
+    }
+
+    /// The session is over: resets them, and says how many there were.
+    pub(super) fn reset(self) -> usize {
+        let count = self.held.len();
+        self.held.into_iter().for_each(|(_, connection)| connection.reset());
+        count
+    }
+}
