@@ -39,6 +39,9 @@ pub(crate) const KEYS: [&str; 8] =
     ["config", "region", "cluster", "service", "family", "container", "plugins", "presets"];
 pub(crate) const PRESET_KEYS: [&str; 5] = ["host", "port", "local_port", "container", "address"];
 
+/// The most presets of a file. (Real ones have tens.)
+const MOST_PRESETS: usize = 1000;
+
 /// What `ecsx.yml` says.
 #[derive(Debug, Default)]
 pub(crate) struct File {
@@ -93,6 +96,11 @@ fn presets(document: &Document<'_>, entries: &Entries<'_>) -> Result<Vec<Preset>
             );
         }
     };
+    // Each may have an error of its own, which costs a look at the whole file.
+    if let Some((key, _)) = pairs.get(MOST_PRESETS) {
+        let message = format!("more than {MOST_PRESETS} presets in one file");
+        return Err(Error::at(ErrorKind::TooLarge, document.place(*key), message));
+    }
     let mut presets: Vec<Preset> = Vec::new();
     let mut known = HashMap::new();
     for (key, value) in pairs {

@@ -179,6 +179,22 @@ fn keys_that_are_not_known_are_compared_only_while_that_is_cheap() {
 }
 
 #[test]
+fn presets_and_plugins_are_counted() {
+    let presets = |count: usize| -> String {
+        let aliases: String = (1..count).map(|i| format!("  p{i}: *x\n")).collect();
+        format!("presets:\n  p0: &x {{host: '{{{{ must_env `NONE` }}}}', port: 1}}\n{aliases}")
+    };
+    assert_eq!(Scene::new(&[("ecsx.yml", &presets(1000))]).load().presets.len(), 1000);
+    too_large(&[("ecsx.yml", &presets(1001))]);
+    let plugins = |count: usize| -> String {
+        let each = |i| format!("- {{name: tfstate, func_prefix: p{i}_, config: {{path: s.tfstate}}}}\n");
+        format!("cluster: c\nplugins:\n{}", (0..count).map(each).collect::<String>())
+    };
+    assert_eq!(cluster(&plugins(100)), "c");
+    too_large(&[("ecspresso.yml", &plugins(101))]);
+}
+
+#[test]
 fn templates_end() {
     for (label, text) in [
         ("text", "{{ range 1000000000 }}x{{ end }}"),
