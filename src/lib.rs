@@ -10,6 +10,7 @@ mod bounded;
 pub mod ecs;
 pub mod exec;
 pub mod footprint;
+mod host;
 #[cfg(feature = "aws")]
 pub mod live;
 pub mod plugin;

@@ -241,6 +241,9 @@ fn unknown_is_fine(error: Error) -> Result<Option<String>, Error> {
 /// Plugins that are there unless named.
 const DEFAULT_PLUGINS: [&str; 2] = ["ssm", "secretsmanager"];
 
+/// The most plugins of a file. (Real ones have a few.)
+const MOST_PLUGINS: usize = 100;
+
 /// Reads `plugins:` and adds the functions they bring, and those that are always there unless
 /// that was done already; nothing is looked up.
 pub(crate) fn plugins(
@@ -254,6 +257,11 @@ pub(crate) fn plugins(
         match &document.nodes[entry.value].data {
             Data::Null => {}
             Data::List(items) => {
+                // What is told of each costs a look at the whole file.
+                if let Some(item) = items.get(MOST_PLUGINS) {
+                    let message = format!("more than {MOST_PLUGINS} plugins in one file");
+                    return Err(Error::at(ErrorKind::TooLarge, document.place(*item), message));
+                }
                 for &item in items {
                     named.push(plugin(document, item, folder, current, lookups)?);
                 }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use super::document::{Data, Document, Entries, Id, near};
 use super::error::{Error, ErrorKind, MADE};
+use crate::host;
 
 /// A forward with a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,9 @@ pub struct Forward {
 pub(crate) const KEYS: [&str; 8] =
     ["config", "region", "cluster", "service", "family", "container", "plugins", "presets"];
 pub(crate) const PRESET_KEYS: [&str; 5] = ["host", "port", "local_port", "container", "address"];
+
+/// The most presets of a file. (Real ones have tens.)
+const MOST_PRESETS: usize = 1000;
 
 /// What `ecsx.yml` says.
 #[derive(Debug, Default)]
@@ -92,6 +96,11 @@ fn presets(document: &Document<'_>, entries: &Entries<'_>) -> Result<Vec<Preset>
             );
         }
     };
+    // Each may have an error of its own, which costs a look at the whole file.
+    if let Some((key, _)) = pairs.get(MOST_PRESETS) {
+        let message = format!("more than {MOST_PRESETS} presets in one file");
+        return Err(Error::at(ErrorKind::TooLarge, document.place(*key), message));
+    }
     let mut presets: Vec<Preset> = Vec::new();
     let mut known = HashMap::new();
     for (key, value) in pairs {
@@ -148,12 +157,21 @@ fn forward(document: &Document<'_>, id: Id) -> Result<Forward, Error> {
             document.wrong(entry.value, "address must be an IP address of this machine, localhost, or *")
         );
     }
+    let host = document.optional(&entries, "host")?;
+    if let (Some(host), Some(entry)) = (&host, entries.get("host"))
+        // Blanks alone are the container itself.
+        && !host.trim().is_empty()
+        && host::bare(host.trim()).is_none()
+    {
+        let error = document.wrong(entry.value, "host must be a name or an IP address");
+        return Err(error.hint("without a scheme, a user, or a port: that one has a key of its own"));
+    }
     let Some(port) = port(document, &entries, "port")?.filter(|port| *port != 0) else {
         let at = entries.get("port").map_or(id, |entry| entry.value);
         return Err(document.wrong(at, "a preset needs the port to go to: a number from 1 to 65535"));
     };
     Ok(Forward {
-        host: document.optional(&entries, "host")?,
+        host,
         port,
         // 0 is a free one, as on the command line.
         local_port: self::port(document, &entries, "local_port")?.filter(|port| *port != 0),

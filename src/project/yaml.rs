@@ -12,10 +12,11 @@ use granit_parser::{ErrorKind as Scan, Event, Parser, ScalarStyle, ScanError, Ta
 use super::document::{Data, Document, Id, MOST_NODES, Text};
 use super::error::{Error, ErrorKind, MADE};
 
-/// The deepest nesting that is taken (Go's own limit for JSON), and the most values with every
-/// alias written out.
+/// The deepest nesting that is taken (Go's own limit for JSON).
 const DEEPEST: usize = 10_000;
-const MOST_EXPANDED: u64 = 1_000_000;
+/// The most values with every alias written out, where so many bytes of text are one more.
+const MOST_EXPANDED: usize = 1_000_000;
+const TEXT: usize = 64;
 /// The most maps that are merged into one, those merged into them included.
 const MOST_MERGES: usize = 500;
 /// The most pairs that are merged in one file, counted wherever they are merged.
@@ -116,6 +117,7 @@ fn compose<'t>(text: &'t Text<'t>, padded: &Padded<'_>) -> Result<Document<'t>, 
         anchors: HashMap::new(),
         aliases: 0,
         sizes: Vec::new(),
+        expanded: 0,
         merges: HashMap::new(),
         merged: 0,
     };
@@ -161,6 +163,8 @@ fn compose<'t>(text: &'t Text<'t>, padded: &Padded<'_>) -> Result<Document<'t>, 
 struct Open {
     id: Id,
     anchor: usize,
+    /// What was expanded before it.
+    before: usize,
     key: Option<Id>,
     seen: HashMap<String, Id>,
 }
@@ -171,8 +175,10 @@ struct Composer<'t> {
     /// The nodes that aliases may mean: complete ones.
     anchors: HashMap<usize, Id>,
     aliases: usize,
-    /// Of each node: how many nodes it would be without aliases.
-    sizes: Vec<u64>,
+    /// Of each node: how many values it would be without aliases.
+    sizes: Vec<usize>,
+    /// The same of all so far.
+    expanded: usize,
     /// Of each map that merges others: how many, and how many pairs.
     merges: HashMap<Id, (usize, usize)>,
     /// How many pairs were merged so far, wherever.
@@ -182,7 +188,12 @@ struct Composer<'t> {
 impl Composer<'_> {
     fn add(&mut self, data: Data, at: usize, width: usize) -> Result<Id, Error> {
         self.check_count(at)?;
-        self.sizes.push(1);
+        let size = match &data {
+            Data::Text(text) | Data::Number(text) => 1 + text.len() / TEXT,
+            _ => 1,
+        };
+        self.sizes.push(size);
+        self.expanded += size;
         Ok(self.document.add(data, at, width))
     }
 
@@ -190,6 +201,12 @@ impl Composer<'_> {
     fn again(&mut self, id: Id, at: usize) -> Result<Id, Error> {
         self.check_count(at)?;
         self.aliases += 1;
+        self.expanded += self.sizes[id];
+        if self.expanded > MOST_EXPANDED {
+            let text = MOST_EXPANDED * TEXT / 1_000_000;
+            let message = format!("aliases stand for more than {MOST_EXPANDED} values or {text} MB of text");
+            return Err(Error::at(ErrorKind::TooLarge, self.document.text.place(at, 1), message));
+        }
         Ok(id)
     }
 
@@ -202,30 +219,19 @@ impl Composer<'_> {
     }
 
     fn begin(&mut self, data: Data, at: usize, anchor: usize) -> Result<(), Error> {
+        let before = self.expanded;
         let id = self.add(data, at, 1)?;
         if self.open.len() >= DEEPEST {
             let message = format!("nested deeper than {DEEPEST} levels");
             return Err(Error::at(ErrorKind::TooLarge, self.document.place(id), message));
         }
-        self.open.push(Open { id, anchor, key: None, seen: HashMap::new() });
+        self.open.push(Open { id, anchor, before, key: None, seen: HashMap::new() });
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), Error> {
-        let Some(Open { id, anchor, .. }) = self.open.pop() else { return Ok(()) };
-        let size = |items: &mut dyn Iterator<Item = Id>| {
-            items.fold(1_u64, |sum, item| sum.saturating_add(self.sizes[item]))
-        };
-        let total = match &self.document.nodes[id].data {
-            Data::List(items) => size(&mut items.iter().copied()),
-            Data::Map(pairs) => size(&mut pairs.iter().flat_map(|(key, value)| [*key, *value])),
-            _ => 1,
-        };
-        if total > MOST_EXPANDED {
-            let message = format!("its aliases stand for more than {MOST_EXPANDED} values");
-            return Err(Error::at(ErrorKind::TooLarge, self.document.place(id), message));
-        }
-        self.sizes[id] = total;
+        let Some(Open { id, anchor, before, .. }) = self.open.pop() else { return Ok(()) };
+        self.sizes[id] = self.expanded - before;
         self.place_node(id, anchor)
     }
 

@@ -53,6 +53,27 @@ fn aliases_are_counted_wherever_they_stand() {
     bounded("many", LARGE, || too_large(&[("ecspresso.yml", &deep(1, 9_000_000))]));
 }
 
+/// Whoever looks at an alias looks at all of its text.
+#[test]
+fn aliases_to_long_texts_are_counted_as_long() {
+    let tags = |length: usize, count: usize| {
+        let tags = "  - *t\n".repeat(count);
+        format!("cluster: c\nignore:\n  tags:\n  - &t '{}'\n{tags}", "7".repeat(length))
+    };
+    bounded("few", SMALL, || assert_eq!(cluster(&tags(1000, 10_000)), "c"));
+    bounded("once", LARGE, || assert_eq!(cluster(&tags(20_000_000, 1)), "c"));
+    bounded("tags", LARGE, || soon_too_large(&tags(10_000_000, 2000)));
+    bounded("keys", LARGE, || {
+        let maps = "{? *t : ".repeat(1000);
+        soon_too_large(&format!("x: &t {}\ny: {maps}1{}\n", "k".repeat(9_000_000), "}".repeat(1000)));
+    });
+    bounded("presets", LARGE, || {
+        let presets: String = (0..900).map(|i| format!("  p{i}: *x\n")).collect();
+        let host = "h".repeat(1_000_000);
+        too_large(&[("ecsx.yml", &format!("presets:\n  x: &x {{port: 1, host: {host}}}\n{presets}"))]);
+    });
+}
+
 #[test]
 fn merges_of_merges_end() {
     let chain = |count: usize| {
@@ -155,6 +176,22 @@ fn keys_that_are_not_known_are_compared_only_while_that_is_cheap() {
     let long = || format!("? {}\n: 1\n", "k".repeat(9_000_000));
     bounded("ecspresso", LARGE, || assert_eq!(cluster(&format!("{}cluster: c\n", long())), "c"));
     bounded("ecsx", LARGE, || assert!(Scene::new(&[("ecsx.yml", &long())]).try_load().is_err()));
+}
+
+#[test]
+fn presets_and_plugins_are_counted() {
+    let presets = |count: usize| -> String {
+        let aliases: String = (1..count).map(|i| format!("  p{i}: *x\n")).collect();
+        format!("presets:\n  p0: &x {{host: '{{{{ must_env `NONE` }}}}', port: 1}}\n{aliases}")
+    };
+    assert_eq!(Scene::new(&[("ecsx.yml", &presets(1000))]).load().presets.len(), 1000);
+    too_large(&[("ecsx.yml", &presets(1001))]);
+    let plugins = |count: usize| -> String {
+        let each = |i| format!("- {{name: tfstate, func_prefix: p{i}_, config: {{path: s.tfstate}}}}\n");
+        format!("cluster: c\nplugins:\n{}", (0..count).map(each).collect::<String>())
+    };
+    assert_eq!(cluster(&plugins(100)), "c");
+    too_large(&[("ecspresso.yml", &plugins(101))]);
 }
 
 #[test]

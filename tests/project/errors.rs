@@ -118,6 +118,7 @@ fn no_error_tells_the_value_of_a_variable() {
         ("ecsx.yml", "config: '{{ must_env `SECRET` }}'"),
         ("ecsx.yml", "config: 'x-{{ must_env `SECRET` }}'"),
         ("ecsx.yml", "config: 'x-{{ must_env `SECRET` }}.yml'"),
+        ("ecsx.yml", "presets: {db: {port: 1, host: 'x://{{ env `SECRET` }}@db'}}"),
         ("ecspresso.yml", "task_definition: '{{ must_env `SECRET` }}.json'"),
         (
             "ecspresso.yml",

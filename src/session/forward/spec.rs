@@ -219,17 +219,11 @@ fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && !text.contains(':')
 }
 
-/// A host as one writes it, without the brackets that an IPv6 address may have. Or what is wrong.
+/// A host as one writes it, without brackets. Or what is wrong.
 fn host(text: &str) -> Result<&str, String> {
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    let is_v6 = bare.split('%').next().unwrap_or_default().parse::<Ipv6Addr>().is_ok();
-    let is_odd = |b: u8| b.is_ascii_whitespace() || b.is_ascii_control() || b"/@[]\"'\\".contains(&b);
-    match bare {
+    match text {
         "" => Err("an empty host".into()),
-        _ if bare.bytes().any(is_odd) || !is_v6 && (bare.contains(':') || bare != text) => {
-            Err(format!("\"{text}\" is no host"))
-        }
-        _ => Ok(bare),
+        _ => crate::host::bare(text).ok_or_else(|| format!("\"{text}\" is no host")),
     }
 }
 
