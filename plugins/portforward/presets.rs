@@ -114,7 +114,8 @@ fn find<'p>(name: &str, project: &'p Project) -> Result<&'p project::Forward, Fa
             Some(near) => failure.hint(format!("did you mean {near}?")),
             None => failure,
         };
-        return Err(failure.hint(format!("there are {}", names.join(", "))));
+        let failure = failure.hint(format!("there are {}", names.join(", ")));
+        return Err(failure.hint(FORMS).hint("a command to run stands behind --"));
     };
     preset.forward.as_ref().map_err(|error| Failure::from((**error).clone()))
 }

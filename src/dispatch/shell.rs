@@ -38,7 +38,10 @@ impl Shell {
     /// Where the user's own completion goes, and what else the user must do for it to be found.
     fn place(self, config: &Path, data: &Path) -> (PathBuf, Option<String>) {
         match self {
-            Self::Bash => (data.join("bash-completion/completions/ecsx"), None),
+            Self::Bash => {
+                let then = "have bash-completion (the package) loaded in ~/.bashrc, if it is not yet";
+                (data.join("bash-completion/completions/ecsx"), Some(then.to_owned()))
+            }
             Self::Zsh => {
                 let directory = data.join("zsh/site-functions");
                 let line = format!("fpath=({} $fpath)", directory.display());
@@ -69,7 +72,10 @@ pub(crate) fn main(completion: &Completion) -> Result<u8, Failure> {
     match (&completion.install, completion.shell) {
         (Some(Install::Install { shell }), _) => install(*shell),
         (None, Some(shell)) => print(shell.shim()),
-        (None, None) => Err(Failure::new("no shell named").code(2)),
+        (None, None) => {
+            let failure = Failure::new("no shell named").code(2);
+            Err(failure.hint("there are bash, zsh, fish, powershell, elvish and nushell"))
+        }
     }
 }
 
@@ -83,6 +89,6 @@ fn install(shell: Option<Shell>) -> Result<u8, Failure> {
     let written =
         file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&file, shell.shim()));
     written.map_err(|error| Failure::because(format!("cannot write {}", file.display()), error))?;
-    let then = then.map(|then| format!("Then {then}.\n")).unwrap_or_default();
-    print(&format!("Wrote {}.\n{then}New shells complete ecsx.\n", file.display()))
+    let then = then.map(|then| format!("Then {then}: ")).unwrap_or_default();
+    print(&format!("Wrote {}.\n{then}new shells complete ecsx.\n", file.display()))
 }

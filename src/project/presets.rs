@@ -159,12 +159,14 @@ fn forward(document: &Document<'_>, id: Id) -> Result<Forward, Error> {
     }
     let host = document.optional(&entries, "host")?;
     if let (Some(host), Some(entry)) = (&host, entries.get("host"))
-        // Blanks alone are the container itself.
-        && !host.trim().is_empty()
         && host::bare(host.trim()).is_none()
     {
         let error = document.wrong(entry.value, "host must be a name or an IP address");
-        return Err(error.hint("without a scheme, a user, or a port: that one has a key of its own"));
+        return Err(match host.trim() {
+            // Of a variable that is not set, maybe: it must not lead elsewhere.
+            "" => error.hint("leave the key out for a port of the container itself"),
+            _ => error.hint("without a scheme, a user, or a port: that one has a key of its own"),
+        });
     }
     let Some(port) = port(document, &entries, "port")?.filter(|port| *port != 0) else {
         let at = entries.get("port").map_or(id, |entry| entry.value);

@@ -48,7 +48,7 @@ pub enum ListenError {
 impl crate::ui::Explain for ListenError {
     fn hints(&self) -> Vec<String> {
         vec![match self {
-            Self::InUse { .. } => "take another local port, or a free one with -L :HOST:PORT".to_owned(),
+            Self::InUse { .. } => "take another local port, or a free one: nothing before the first colon (:8080, -L :HOST:PORT)".to_owned(),
             Self::Other { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "ports below 1024 may need privileges; take a higher local port".to_owned()
             }

@@ -141,7 +141,7 @@ impl Spec {
         host: Option<&str>,
         port: u16,
     ) -> Result<Self, SpecError> {
-        let host = host.map(str::trim).filter(|host| !host.is_empty());
+        let host = host.map(str::trim);
         let fail =
             |what| SpecError { text: format!("{local_port}:{}:{port}", host.unwrap_or_default()), what };
         Ok(Self::to(bind, local_port, host.map(self::host).transpose().map_err(fail)?, port))
@@ -347,11 +347,15 @@ mod tests {
             ("fd00::1", ":[fd00::1]:5432"),
             ("[fd00::1]", ":[fd00::1]:5432"),
             ("LocalHost", ":5432"),
-            ("", ":5432"),
         ] {
             let remote = |spec: Spec| spec.remote;
             let alone = Spec::new(None, 0, Some(host), 5432).map(remote);
             assert_eq!(alone, Spec::parse(expected).map(remote), "{host}");
+        }
+        // A variable that is not set must not lead elsewhere.
+        for host in ["", " "] {
+            let error = Spec::new(None, 0, Some(host), 5432).unwrap_err().to_string();
+            assert!(error.contains("an empty host"), "{error}");
         }
         for host in ["db:1", "[db]", "a b", "http://db", "me@db", "fd00::1]"] {
             let error = Spec::new(None, 0, Some(host), 5432).unwrap_err().to_string();
