@@ -263,6 +263,11 @@ impl Source {
         (self.may_tell(value) && is_written()).then_some(value)
     }
 
+    /// Whether an error may hold a word of the text: what a program made may be a secret.
+    pub(crate) fn may_quote(&self, word: &str) -> bool {
+        self.shown && (self.written.is_none() || self.called(word).is_some())
+    }
+
     /// Whether an error may hold a text that the file says.
     pub(crate) fn may_tell(&self, text: &str) -> bool {
         self.shown && text.len() <= EXCERPT

@@ -156,33 +156,37 @@ impl Lookups {
     }
 
     /// `must_env`: the variable, even an empty one. An error calls it what is `told` of its name.
-    pub(crate) fn must_env(&self, name: &str, told: &str) -> Result<&str, Failed> {
+    pub(crate) fn must_env<'n>(
+        &self,
+        name: &'n str,
+        told: impl Fn(&'n str) -> &'n str,
+    ) -> Result<&str, Failed> {
         self.variable(name).ok_or_else(|| match self.variables.is_no_text(name) {
-            true => no_text("must_env", told),
-            false => not_set(told),
+            true => no_text("must_env", told(name)),
+            false => not_set(told(name)),
         })
     }
 
     /// The value at `address` in the state `index`. An error calls it what is `told` of it.
-    pub(crate) fn tfstate(
+    pub(crate) fn tfstate<'n>(
         &self,
         name: &str,
         index: usize,
-        address: &str,
-        told: &str,
+        address: &'n str,
+        told: impl Fn(&'n str) -> &'n str,
     ) -> Result<serde_json::Value, Failed> {
         let slot = &self.states[index];
         let state =
             slot.state.get_or_init(|| self.read(slot)).as_ref().map_err(|failure| Failed::Unavailable {
                 kind: ErrorKind::Lookup,
-                message: format!("{name} {told}: {}", failure.message),
+                message: format!("{name} {}: {}", told(address), failure.message),
                 hints: failure.hints.clone(),
             })?;
         match state.lookup(address) {
             Ok(Some(value)) => Ok(value),
-            Ok(None) => Err(Failed::Wrong(format!("{name}: {told} is not in the state"))),
+            Ok(None) => Err(Failed::Wrong(format!("{name}: {} is not in the state", told(address)))),
             Err(Refused::NoAddress) => {
-                Err(Failed::Wrong(format!("{name}: {told} is no address in a Terraform state")))
+                Err(Failed::Wrong(format!("{name}: {} is no address in a Terraform state", told(address))))
             }
             Err(Refused::TooMuch) => {
                 Err(Failed::Wrong(format!("{name}: too many look-ups in a state so large")))
@@ -259,7 +263,7 @@ fn avoid() -> Vec<String> {
 }
 
 impl Functions for Lookups {
-    fn call(&self, name: &str, arguments: &[Value], tellable: bool) -> Result<Value, Failed> {
+    fn call(&self, name: &str, arguments: &[Value], tellable: &dyn Fn() -> bool) -> Result<Value, Failed> {
         let texts = |arguments: &[Value]| -> Result<Vec<String>, Failed> {
             let text = |value: &Value| match value {
                 Value::Text(text) => Ok(text.clone()),
@@ -275,13 +279,13 @@ impl Functions for Lookups {
             "env" => {
                 let names = texts(arguments)?;
                 let found =
-                    self.env(names.iter().map(String::as_str), |name| if tellable { name } else { MADE })?;
+                    self.env(names.iter().map(String::as_str), |name| if tellable() { name } else { MADE })?;
                 let last = || names.last().map(String::as_str);
                 return Ok(Value::Text(found.or_else(last).unwrap_or_default().to_owned()));
             }
             "must_env" => {
                 let variable = one(arguments)?;
-                let told = if tellable { &variable } else { MADE };
+                let told = |name| if tellable() { name } else { MADE };
                 return self.must_env(&variable, told).map(|value| Value::Text(value.to_owned()));
             }
             "json_escape" => return Ok(Value::Text(super::template::json_escape(&one(arguments)?))),
@@ -289,7 +293,7 @@ impl Functions for Lookups {
         }
         let tfstate = |index: usize, address: &str| {
             let address = address.replace('\'', "\"");
-            let told = if tellable { &address } else { MADE };
+            let told = |address| if tellable() { address } else { MADE };
             Ok(Value::Text(text_of(self.tfstate(name, index, &address, told)?)))
         };
         match self.functions.get(name) {
@@ -303,7 +307,8 @@ impl Functions for Lookups {
             Some(function) => Err(Self::unavailable(name, function)),
             None if self.deferred => Err(Failed::Unavailable {
                 kind: ErrorKind::Lookup,
-                message: format!("{name} is not known before the plugins are"),
+                // The name may be a secret that the template is made of.
+                message: "this function is not known before the plugins are".to_owned(),
                 hints: Vec::new(),
             }),
             None => Err(Failed::NoSuchFunction),

@@ -145,7 +145,7 @@ impl<'e> Reader<'e> {
         let unknown = tree.functions.iter().filter(|function| !self.lookups.knows(&function.name));
         let errors = unknown.map(|function| {
             let place = source.place(function.at, function.name.len());
-            match source.shown {
+            match source.may_quote(&function.name) {
                 true => lookup::not_defined(&self.lookups, &function.name, place),
                 false => Error::at(ErrorKind::Template, place, "this function is not defined"),
             }

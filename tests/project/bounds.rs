@@ -205,7 +205,7 @@ fn templates_end() {
         ("copies", "{{ $x := printf `%1000d` 1 }}{{ range 150000 }}{{ $y := print $x $x $x $x }}{{ end }}"),
         ("parentheses", &format!("{{{{ {}1{} }}}}", "(".repeat(10_000), ")".repeat(10_000))),
         ("ifs", &format!("{}{}", "{{ if true }}".repeat(10_000), "{{ end }}".repeat(10_000))),
-        ("elses", &format!("{{{{ if 0 }}}}{}{{{{ end }}}}", "{{ else if 0 }}".repeat(10_000))),
+        ("elses", &format!("{{{{ if 0 }}}}{}{{{{ end }}}}", "{{ else if 0 }}".repeat(110_000))),
     ] {
         bounded(label, LARGE, || too_large(&[("ecspresso.yml", text)]));
     }
@@ -284,6 +284,12 @@ fn a_template_is_refused_before_it_overflows_the_stack() {
     let work = move || {
         texts.iter().for_each(|text| soon_too_large(text));
         assert_eq!(cluster(&format!("cluster: {}\n", nested("{{ if true }}", 60, "c"))), "c");
+        let chain = |keyword: &str| {
+            let elses = format!("{{{{ else {keyword} 0 }}}}no").repeat(10_000);
+            format!("{{{{ {keyword} 0 }}}}{elses}{{{{ else {keyword} 1 }}}}c{{{{ end }}}}")
+        };
+        assert_eq!(cluster(&format!("cluster: {}\n", chain("if"))), "c", "a chain is not deep");
+        assert_eq!(cluster(&format!("cluster: {}\n", chain("with"))), "c");
         let parentheses = format!("{}`c`{}", "print (".repeat(60), ")".repeat(60));
         assert_eq!(cluster(&format!("cluster: {{{{ {parentheses} }}}}\n")), "c");
     };
@@ -358,6 +364,29 @@ fn variables_of_a_template_are_counted() {
     };
     bounded("900", SMALL, || assert_eq!(cluster(&format!("{}cluster: c\n", declared(900))), "c"));
     bounded("1100", SMALL, || too_large(&[("ecspresso.yml", &declared(1100))]));
+}
+
+/// Their names may be alike but for the end.
+#[test]
+fn variables_of_a_template_are_found_soon() {
+    let name = |i: usize| format!("${}{i:03}", "v".repeat(95));
+    let declared: String = (0..990).map(|i| format!("{{{{ {} := 1 }}}}", name(i))).collect();
+    let uses = format!(" {}", name(0)).repeat(90);
+    soon_too_large(&format!("{declared}{{{{ range 199000 }}}}{{{{ eq 2{uses} }}}}{{{{ end }}}}"));
+}
+
+#[test]
+fn calls_in_text_that_jsonnet_made_cost_no_look_at_the_file() {
+    let filler = "x".repeat(10_000_000);
+    let looped = |call: &str| {
+        let text =
+            format!("{{cluster: '{{{{ range 20000 }}}}{{{{ $x := {call} }}}}{{{{ end }}}}c'}} //{filler}");
+        Scene::new(&[("ecspresso.jsonnet", &text)]).set("SET", "").try_load()
+    };
+    let start = Instant::now();
+    assert_eq!(looped("must_env `S' + 'ET`").unwrap().cluster.unwrap(), "c");
+    assert_eq!(looped("must_env `NO' + 'PE`").unwrap_err().kind(), ErrorKind::Variable);
+    assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
 }
 
 #[test]

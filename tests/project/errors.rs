@@ -227,6 +227,46 @@ fn no_error_shows_a_line_of_a_file_that_is_none_of_the_projects() {
     assert!(scene.load().definition_error.unwrap().to_string().contains("{family}"), "one of its own");
 }
 
+/// Templates in what jsonnet made may be made of secrets, too.
+#[test]
+fn no_error_tells_a_template_that_no_file_says() {
+    let refused = |value: &str, rest: &str| {
+        let text = format!("{{cluster: std.native('env')('SECRET', ''), {rest}}}");
+        let state = ("s.tfstate", r#"{"version": 4, "resources": []}"#);
+        let error = Scene::new(&[("ecspresso.jsonnet", &text), state]).set("SECRET", value).refused();
+        format!("{error} {:?}", error.hints())
+    };
+    let plugin = "plugins: [{name: 'tfstate', config: {path: 's.tfstate'}}]";
+    for secret in [
+        "{{hunter2}}",
+        "{{if 0}}{{hunter2}}{{end}}",
+        "{{9hunter2}}",
+        "{{$hunter2}}",
+        "{{$hunter2 = 1}}",
+        "{{`x`.hunter2}}",
+        "{{with `x`}}{{.hunter2}}{{end}}",
+        "{{template `hunter2`}}",
+        "{{tfstate `hunter2.x`}}",
+        "{{tfstatef `a.b[%d]` 7141828}}",
+        "{{must_env `hunter2`}}",
+    ] {
+        let said = refused(secret, plugin);
+        assert!(!said.contains("hunter2") && !said.contains("7141828"), "{secret}: {said}");
+    }
+    assert!(!refused("x{{\u{2603}}}", "").contains('\u{2603}'));
+    assert!(
+        !refused("", &format!("{plugin}, x: '{{{{ tfstatef `a.b[%d]` 71' + '41828 }}}}'")).contains("71")
+    );
+    for plugins in ["{{ hunter2 }}", "{{ $hunter2 }}"] {
+        let made = "plugins: [{name: 'tfstate', config: {path: std.native('env')('SECRET', '')}}]";
+        assert!(!refused(plugins, made).contains("hunter2"), "{plugins}");
+    }
+    assert!(refused("", "x: '{{ nosuch }}'").contains("function nosuch is not defined"), "the file says it");
+    assert!(refused("", "x: '{{ $nosuch }}'").contains("undefined variable $nosuch"));
+    let told = refused("", &format!("{plugin}, x: '{{{{ tfstatef `a.b[%d]` 7141828 }}}}'"));
+    assert!(told.contains("a.b[7141828] is not in the state"), "{told}");
+}
+
 /// Whatever is wrong with it: a link may lead to `/proc/self/environ`, or to credentials.
 #[cfg(unix)]
 #[test]

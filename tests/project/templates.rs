@@ -92,6 +92,23 @@ fn branches_are_taken_by_gos_truth() {
 }
 
 #[test]
+fn the_first_true_branch_of_a_chain_counts() {
+    let chain = |x: usize| {
+        let elses: String = (1..200).map(|i| format!("{{{{ else if eq $x {i} }}}}is {i}")).collect();
+        rendered(&format!(
+            "{{{{ $x := {x} }}}}{{{{ if eq $x 0 }}}}is 0{elses}{{{{ else }}}}none{{{{ end }}}}"
+        ))
+    };
+    assert_eq!([chain(0), chain(1), chain(199), chain(200)], ["is 0", "is 1", "is 199", "none"]);
+    assert_eq!(rendered("{{ if $a := `` }}x{{ else if $b := `b` }}{{ $b }}{{ else }}z{{ end }}"), "b");
+    assert_eq!(rendered("{{ with `` }}x{{ else with `b` }}{{ . }}{{ else }}z{{ end }}"), "b");
+    assert_eq!(rendered("{{ $x := 1 }}{{ if 0 }}{{ $x := 2 }}{{ else }}{{ $x }}{{ end }}"), "1");
+    assert!(fails("{{ if 0 }}{{ else if 1 }}"));
+    assert!(fails("{{ if 0 }}{{ else with 1 }}{{ end }}"));
+    assert!(fails("{{ range 0 }}{{ else range 1 }}{{ end }}"));
+}
+
+#[test]
 fn pipelines_and_parentheses_nest() {
     assert_eq!(rendered("{{ `<a>` | html | printf `%s|%s` `x` }}"), "x|&lt;a&gt;");
     assert_eq!(rendered("{{ (printf `%s-%s` (env `NOPE` `a`) (must_env `SET`)) }}"), "a-value");

@@ -203,12 +203,12 @@ impl<'p> Evaluation<'p, '_> {
             }
             "must_env" => {
                 let variable = text?;
-                lookups.must_env(&variable, told(&variable)).map(Value::string)
+                lookups.must_env(&variable, told).map(Value::string)
             }
             name => match lookups.function(name) {
                 Some(&Function::Tfstate(index)) => {
                     let address = text?;
-                    let value = lookups.tfstate(name, index, &address, told(&address))?;
+                    let value = lookups.tfstate(name, index, &address, told)?;
                     Ok(value_of(program, &value))
                 }
                 Some(function) => Err(Lookups::unavailable(name, function)),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::error::{Error, Source};
 use super::funcs::{self, Outcome};
-use super::parse::{Branch, Node, Operand, Pipe, Term, Tree};
+use super::parse::{Arm, Branch, DOLLAR, Node, Operand, Pipe, Term, Tree, Variable};
 use super::rendered::{Rendered, Unknowns, mark};
 use super::{Failed, Fault, Functions, Value};
 
@@ -22,6 +22,8 @@ const DEEPEST: usize = 128;
 /// Of how many answers that could not be had is told what was asked for, where a look at the
 /// whole file has to say whether that may be told.
 const MOST_TOLD: usize = 100;
+/// The most arguments that such a look is for.
+const MOST_LOOKED_FOR: usize = 10;
 
 /// Renders a parsed `source`. What functions cannot answer is kept in `unknowns`.
 pub(crate) fn render(
@@ -36,7 +38,7 @@ pub(crate) fn render(
         functions,
         unknowns,
         rendered: Rendered::default(),
-        variables: vec![("$".to_owned(), Value::Nil)],
+        variables: vec![(DOLLAR, Value::Nil)],
         steps: 0,
         handled: 0,
         depth: 0,
@@ -63,7 +65,7 @@ struct Run<'r> {
     functions: &'r dyn Functions,
     unknowns: &'r mut Unknowns,
     rendered: Rendered,
-    variables: Vec<(String, Value)>,
+    variables: Vec<(Variable, Value)>,
     steps: usize,
     /// Bytes of text in all values so far.
     handled: usize,
@@ -140,13 +142,15 @@ impl Run<'_> {
                 self.step(*at)?;
                 self.handle(name.len(), *at, *end)?;
                 let Some(body) = self.tree.defined.get(name) else {
-                    return self.fail(Fault::new(*at, end - at, format!("template {name:?} is not defined")));
+                    return self.fail(
+                        Fault::new(*at, end - at, format!("template {name:?} is not defined")).quoting(name),
+                    );
                 };
                 let dot = match argument {
                     Some(pipe) => self.pipe(pipe, dot)?,
                     None => Value::Nil,
                 };
-                let outer = std::mem::replace(&mut self.variables, vec![("$".to_owned(), dot.clone())]);
+                let outer = std::mem::replace(&mut self.variables, vec![(DOLLAR, dot.clone())]);
                 self.nodes(body, &dot, *at)?;
                 self.variables = outer;
             }
@@ -157,13 +161,19 @@ impl Run<'_> {
     }
 
     fn branch(&mut self, branch: &Branch, dot: &Value, with: bool) -> Stop<Flow> {
-        self.step(branch.pipe.at)?;
         let scope = self.variables.len();
-        let value = self.pipe(&branch.pipe, dot)?;
-        let flow = if self.truth(&value)? {
-            self.nodes(&branch.then, if with { &value } else { dot }, branch.pipe.at)?
-        } else {
-            self.nodes(&branch.otherwise, dot, branch.pipe.at)?
+        let mut flow = None;
+        for Arm { pipe, then } in &branch.arms {
+            self.step(pipe.at)?;
+            let value = self.pipe(pipe, dot)?;
+            if self.truth(&value)? {
+                flow = Some(self.nodes(then, if with { &value } else { dot }, pipe.at)?);
+                break;
+            }
+        }
+        let flow = match flow {
+            Some(flow) => flow,
+            None => self.nodes(&branch.otherwise, dot, branch.arms[0].pipe.at)?,
         };
         self.variables.truncate(scope);
         Ok(flow)
@@ -171,9 +181,9 @@ impl Run<'_> {
 
     /// There are no lists here, but Go ranges over integers too.
     fn range(&mut self, branch: &Branch, dot: &Value) -> Stop<Flow> {
-        self.step(branch.pipe.at)?;
+        let Arm { pipe, then } = &branch.arms[0];
+        self.step(pipe.at)?;
         let scope = self.variables.len();
-        let pipe = &branch.pipe;
         let count = match self.pipe(pipe, dot)? {
             Value::Int(count) => count.max(0),
             Value::Nil => 0,
@@ -188,10 +198,10 @@ impl Run<'_> {
             let item = Value::Int(index);
             let inner = self.variables.len();
             // The pipeline has declared them; index and item are the same for an integer.
-            for name in &pipe.variables {
-                self.set(name, item.clone());
+            for variable in &pipe.variables {
+                self.set(*variable, item.clone());
             }
-            let flow = self.nodes(&branch.then, &item, pipe.at)?;
+            let flow = self.nodes(then, &item, pipe.at)?;
             self.variables.truncate(inner);
             if flow == Flow::Break {
                 break;
@@ -204,9 +214,9 @@ impl Run<'_> {
         Ok(Flow::On)
     }
 
-    fn set(&mut self, name: &str, value: Value) {
-        if let Some(variable) = self.variables.iter_mut().rev().find(|(known, _)| known == name) {
-            variable.1 = value;
+    fn set(&mut self, variable: Variable, value: Value) {
+        if let Some(found) = self.variables.iter_mut().rev().find(|(known, _)| *known == variable) {
+            found.1 = value;
         }
     }
 
@@ -237,11 +247,11 @@ impl Run<'_> {
         }
         self.depth -= 1;
         let value = last.map_or(Value::Nil, |last| last.value);
-        for name in &pipe.variables {
+        for variable in &pipe.variables {
             if pipe.assigns {
-                self.set(name, value.clone());
+                self.set(*variable, value.clone());
             } else {
-                self.variables.push((name.clone(), value.clone()));
+                self.variables.push((*variable, value.clone()));
             }
         }
         Ok(value)
@@ -315,37 +325,37 @@ impl Run<'_> {
             Outcome::Wrong(message) => return self.fail(Fault::new(at, width, message)),
             Outcome::NotBuiltin => {}
         }
-        let tellable = written && self.may_tell(arguments);
-        match self.functions.call(name, arguments, tellable) {
+        match self.functions.call(name, arguments, &|| written && self.may_tell(arguments, at)) {
             Ok(value) => Ok(value),
-            Err(Failed::Wrong(message)) => self.fail(Fault::new(at, width, message)),
+            Err(Failed::Wrong(message)) => self.fail(Fault::new(at, width, message).quoting(name)),
             Err(Failed::NoSuchFunction) => self.fail(funcs::not_defined(name, at)),
             Err(Failed::Unavailable { kind, message, hints }) => {
                 self.handle(message.len(), at, at + width)?;
-                let reason = Fault { at, width, message, hints, kind };
+                let reason = Fault { at, width, message, quoted: None, hints, kind };
                 Ok(Value::Unknown(self.unknowns.push(reason)))
             }
         }
     }
 
-    /// Whether an error may tell these literals. Those of a text that a program made stand in the
-    /// file only if a look at it says so.
-    fn may_tell(&self, arguments: &[Value]) -> bool {
-        let is_made = self.source.written.is_some();
-        (!is_made || self.unknowns.len() < MOST_TOLD)
-            && arguments.iter().all(|argument| match argument {
-                Value::Text(text) if is_made => self.source.called(text).is_some(),
-                Value::Text(text) => self.source.may_tell(text),
-                _ => true,
-            })
+    /// Whether an error may tell these literals of a call at `at`. Those of a text that a program
+    /// made stand in the file only if a look at it says so; of a call that failed before, the
+    /// first reason is kept, and looking would be in vain.
+    fn may_tell(&self, arguments: &[Value], at: usize) -> bool {
+        if self.source.written.is_none() {
+            return arguments.iter().all(|argument| self.source.may_tell(&shown(argument)));
+        }
+        let is_cheap = arguments.len() <= MOST_LOOKED_FOR && self.unknowns.len() < MOST_TOLD;
+        is_cheap
+            && !self.unknowns.has(at)
+            && arguments.iter().all(|argument| self.source.called(&shown(argument)).is_some())
     }
 
     fn operand(&mut self, operand: &Operand, dot: &Value) -> Stop<Value> {
         self.step(operand.at)?;
         let value = match &operand.term {
             Term::Dot => dot.clone(),
-            Term::Variable(name) => {
-                let found = self.variables.iter().rev().find(|(known, _)| known == name);
+            Term::Variable(variable) => {
+                let found = self.variables.iter().rev().find(|(known, _)| known == variable);
                 found.map_or(Value::Nil, |(_, value)| value.clone())
             }
             Term::Function(name) => self.call(name, &[], true, operand.at, operand.end - operand.at)?,
@@ -364,7 +374,7 @@ impl Run<'_> {
             (None, _) | (Some(_), Value::Nil | Value::Unknown(_)) => Ok(value),
             (Some(field), value) => {
                 let message = format!("{} has no field {field}", funcs::kind(value));
-                self.fail(Fault::new(operand.at, operand.end - operand.at, message))
+                self.fail(Fault::new(operand.at, operand.end - operand.at, message).quoting(field))
             }
         }
     }

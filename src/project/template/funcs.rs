@@ -19,7 +19,7 @@ pub(super) enum Outcome {
 
 /// That a function does not exist, with the nearest name there is.
 pub(crate) fn not_defined(name: &str, at: usize) -> Fault {
-    Fault::new(at, name.len(), format!("function {name} is not defined"))
+    Fault::new(at, name.len(), format!("function {name} is not defined")).quoting(name)
 }
 
 /// Whether Go's `if` takes it as true.

@@ -211,15 +211,18 @@ impl Action<'_> {
             }
             c if c.is_ascii_digit() || matches!(c, '.' | '+' | '-') => {
                 let width = number_width(rest);
-                let token = number(&rest[..width])
-                    .ok_or_else(|| Fault::new(at, width, format!("`{}` is no number", &rest[..width])))?;
-                take(width, token)
+                let text = &rest[..width];
+                let fault = || Fault::new(at, width, format!("`{text}` is no number")).quoting(text);
+                take(width, number(text).ok_or_else(fault)?)
             }
             c if c == '_' || c.is_alphabetic() => {
                 let width = word(rest);
                 take(width, Token::Word(rest[..width].to_owned()))
             }
-            c => Err(Fault::new(at, c.len_utf8(), format!("unexpected {c:?} in an action"))),
+            c => {
+                let message = format!("unexpected {c:?} in an action");
+                Err(Fault::new(at, c.len_utf8(), message).quoting(&rest[..c.len_utf8()]))
+            }
         }
     }
 }

@@ -37,8 +37,8 @@ pub(crate) enum Value {
 /// The functions that a template may call besides Go's own.
 pub(crate) trait Functions {
     /// Calls `name`. Unless the arguments are `tellable`, no message may hold what they are, nor
-    /// anything made of it: they may be secrets.
-    fn call(&self, name: &str, arguments: &[Value], tellable: bool) -> Result<Value, Failed>;
+    /// anything made of it: they may be secrets. (To ask for it may take a look at a whole file.)
+    fn call(&self, name: &str, arguments: &[Value], tellable: &dyn Fn() -> bool) -> Result<Value, Failed>;
 }
 
 /// Why a function gave no value.
@@ -58,17 +58,26 @@ pub(crate) struct Fault {
     at: usize,
     width: usize,
     message: String,
+    /// A word of the template that the message, or a hint, holds.
+    quoted: Option<String>,
     hints: Vec<String>,
     kind: ErrorKind,
 }
 
 impl Fault {
     fn new(at: usize, width: usize, message: impl Into<String>) -> Self {
-        Self { at, width, message: message.into(), hints: Vec::new(), kind: ErrorKind::Template }
+        let (quoted, hints, kind) = (None, Vec::new(), ErrorKind::Template);
+        Self { at, width, message: message.into(), quoted, hints, kind }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Says which word of the template the message holds.
+    fn quoting(mut self, word: &str) -> Self {
+        self.quoted = Some(word.to_owned());
         self
     }
 
@@ -84,11 +93,16 @@ impl Fault {
 
     /// As the error of a file.
     pub(crate) fn of(self, source: &Source) -> Error {
-        // What is said of a template is said in its own words.
-        if !source.shown && self.kind == ErrorKind::Template {
-            return Error::at(self.kind, source.place(self.at, self.width), "this template is malformed");
+        let place = source.place(self.at, self.width);
+        let is_told = match &self.quoted {
+            Some(word) => source.may_quote(word),
+            // What is said of a template is said in its own words.
+            None => source.shown || self.kind != ErrorKind::Template,
+        };
+        if !is_told {
+            return Error::at(self.kind, place, "this template is malformed");
         }
-        let error = Error::at(self.kind, source.place(self.at, self.width), self.message);
+        let error = Error::at(self.kind, place, self.message);
         self.hints.into_iter().fold(error, Error::hint)
     }
 }

@@ -39,17 +39,24 @@ pub(super) enum Node {
     Continue,
 }
 
+/// The first arm whose pipe is true, or what is otherwise. `else if` is an arm more, not an `if`
+/// within the else: a chain is as long as one likes. A `range` has one arm.
 #[derive(Debug)]
 pub(super) struct Branch {
+    pub(super) arms: Vec<Arm>,
+    pub(super) otherwise: Vec<Node>,
+}
+
+#[derive(Debug)]
+pub(super) struct Arm {
     pub(super) pipe: Pipe,
     pub(super) then: Vec<Node>,
-    pub(super) otherwise: Vec<Node>,
 }
 
 /// `[$a[, $b] := | =] command | command …`
 #[derive(Debug)]
 pub(super) struct Pipe {
-    pub(super) variables: Vec<String>,
+    pub(super) variables: Vec<Variable>,
     /// `=` rather than `:=`.
     pub(super) assigns: bool,
     pub(super) commands: Vec<Command>,
@@ -58,6 +65,11 @@ pub(super) struct Pipe {
 }
 
 pub(super) type Command = Vec<Operand>;
+
+/// The number of a variable's name: what is of one name has one number, in whatever scope.
+pub(super) type Variable = usize;
+/// That of `$`.
+pub(super) const DOLLAR: Variable = 0;
 
 #[derive(Debug)]
 pub(super) struct Operand {
@@ -71,7 +83,7 @@ pub(super) struct Operand {
 #[derive(Debug)]
 pub(super) enum Term {
     Dot,
-    Variable(String),
+    Variable(Variable),
     Function(String),
     Text(String),
     Int(i64),
@@ -92,7 +104,8 @@ pub(crate) fn parse(source: &str) -> Result<Tree, Fault> {
     let mut parser = Parser {
         pieces: lex(source)?.into_iter(),
         tree: Tree::default(),
-        variables: vec!["$".to_owned()],
+        names: HashMap::from([("$".to_owned(), DOLLAR)]),
+        variables: vec![DOLLAR],
         depth: 0,
         ranges: 0,
     };
@@ -114,8 +127,9 @@ struct End {
 struct Parser {
     pieces: std::vec::IntoIter<Piece>,
     tree: Tree,
+    names: HashMap<String, Variable>,
     /// Variables in scope; `$` always.
-    variables: Vec<String>,
+    variables: Vec<Variable>,
     depth: usize,
     ranges: usize,
 }
@@ -176,7 +190,7 @@ impl Parser {
                 } else if let Some(extra) = lexemes.get(2) {
                     return Err(Fault::new(extra.at, 1, "nothing may follow the name"));
                 }
-                let outer = std::mem::replace(&mut self.variables, vec!["$".to_owned()]);
+                let outer = std::mem::replace(&mut self.variables, vec![DOLLAR]);
                 let outer_ranges = std::mem::take(&mut self.ranges);
                 let body = self.body(keyword, at)?;
                 self.variables = outer;
@@ -213,33 +227,30 @@ impl Parser {
 
     fn branch(&mut self, keyword: &'static str, lexemes: Vec<Lexeme>, at: usize) -> Result<Branch, Fault> {
         let scope = self.variables.len();
-        let pipe = self.pipe(&lexemes[1..], at)?;
         let ranges = usize::from(keyword == "range");
-        self.ranges += ranges;
-        let (then, end) = self.list()?;
-        self.ranges -= ranges;
-        let otherwise = match end {
-            None => return Err(unclosed(keyword, at)),
-            Some(End { word: "end", .. }) => Vec::new(),
-            Some(End { at: else_at, rest, .. }) => match rest.first().map(|lexeme| &lexeme.token) {
-                None => self.body(keyword, at)?,
-                // `else if` is an `if` within the else, sharing its end.
-                Some(Token::Word(word)) if word == "if" && keyword == "if" => {
-                    self.deeper(else_at, |parser| Ok(vec![Node::If(parser.branch("if", rest, else_at)?)]))?
+        let mut arms = Vec::new();
+        let (mut head, mut head_at) = (lexemes, at);
+        let otherwise = loop {
+            let pipe = self.pipe(&head[1..], head_at)?;
+            self.ranges += ranges;
+            let (then, end) = self.list()?;
+            self.ranges -= ranges;
+            arms.push(Arm { pipe, then });
+            let Some(end) = end else { return Err(unclosed(keyword, at)) };
+            match end.rest.first() {
+                None if end.word == "end" => break Vec::new(),
+                None => break self.body(keyword, at)?,
+                Some(Lexeme { token: Token::Word(word), .. }) if word == keyword && ranges == 0 => {
+                    (head, head_at) = (end.rest, end.at);
                 }
-                Some(Token::Word(word)) if word == "with" && keyword == "with" => self
-                    .deeper(else_at, |parser| Ok(vec![Node::With(parser.branch("with", rest, else_at)?)]))?,
-                Some(_) => {
-                    return Err(Fault::new(
-                        rest[0].at,
-                        1,
-                        format!("unexpected word after `else` of {keyword}"),
-                    ));
+                Some(extra) => {
+                    let message = format!("unexpected word after `else` of {keyword}");
+                    return Err(Fault::new(extra.at, 1, message));
                 }
-            },
+            }
         };
         self.variables.truncate(scope);
-        Ok(Branch { pipe, then, otherwise })
+        Ok(Branch { arms, otherwise })
     }
 
     fn deeper<T>(&mut self, at: usize, then: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
@@ -278,17 +289,18 @@ impl Parser {
         if rest.len() < lexemes.len() && variables.len() * 2 != lexemes.len() - rest.len() {
             return Err(Fault::new(lexemes[0].at, 1, "only a variable such as $name can be set"));
         }
-        let unknown = variables.iter().find(|name| assigns && !self.variables.contains(name));
+        let unknown = variables.iter().find(|name| assigns && self.declared(name).is_none());
         if let Some(name) = unknown {
-            return Err(Fault::new(lexemes[0].at, name.len(), format!("undefined variable {name}")));
+            return Err(undefined(name, lexemes[0].at));
         }
         let mut words = Words { parser: self, rest };
         let commands = words.commands(at)?;
         if let Some(extra) = words.rest.first() {
             return Err(Fault::new(extra.at, extra.end - extra.at, "unexpected here"));
         }
+        let variables: Vec<_> = variables.into_iter().map(|name| self.number(name)).collect();
         if !assigns {
-            self.variables.extend(variables.iter().cloned());
+            self.variables.extend(&variables);
             if self.variables.len() > MOST_VARIABLES {
                 let message = format!("more than {MOST_VARIABLES} variables at a time");
                 return Err(Fault::new(at, 2, message).too_large());
@@ -297,6 +309,20 @@ impl Parser {
         let (at, end) = (rest[0].at, rest[rest.len() - 1].end);
         Ok(Pipe { variables, assigns, commands, at, end })
     }
+
+    fn number(&mut self, name: String) -> Variable {
+        let next = self.names.len();
+        *self.names.entry(name).or_insert(next)
+    }
+
+    /// The variable of that name, if it is in scope.
+    fn declared(&self, name: &str) -> Option<Variable> {
+        self.names.get(name).copied().filter(|variable| self.variables.contains(variable))
+    }
+}
+
+fn undefined(name: &str, at: usize) -> Fault {
+    Fault::new(at, name.len(), format!("undefined variable {name}")).quoting(name)
 }
 
 fn unclosed(keyword: &str, at: usize) -> Fault {
@@ -371,12 +397,10 @@ impl Words<'_, '_> {
                 Term::Dot
             }
             Token::Variable(name) => {
-                if !self.parser.variables.contains(&name) {
-                    let message = format!("undefined variable {name}");
-                    return Err(Fault::new(at, end - at, message)
-                        .hint(format!("set it first: {{{{ {name} := … }}}}")));
-                }
-                Term::Variable(name)
+                let Some(variable) = self.parser.declared(&name) else {
+                    return Err(undefined(&name, at).hint(format!("set it first: {{{{ {name} := … }}}}")));
+                };
+                Term::Variable(variable)
             }
             Token::Word(word) => match word.as_str() {
                 "true" => Term::Bool(true),
@@ -418,7 +442,7 @@ impl Words<'_, '_> {
                 term,
                 Term::Text(_) | Term::Int(_) | Term::Float(_) | Term::Bool(_) | Term::Nil | Term::Function(_)
             ) {
-                return Err(Fault::new(at, end - at, format!("this has no field {name}")));
+                return Err(Fault::new(at, end - at, format!("this has no field {name}")).quoting(name));
             }
             fields.push(name.clone());
             end = *field_end;

@@ -73,6 +73,11 @@ impl Unknowns {
         })
     }
 
+    /// Whether a call at `at` has a reason.
+    pub(super) fn has(&self, at: usize) -> bool {
+        self.calls.contains_key(&at)
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.reasons.len()
