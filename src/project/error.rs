@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::ui::Explain;
 
@@ -206,7 +207,7 @@ fn columns(text: &str) -> usize {
 }
 
 /// The text of a file, and what to call it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Source {
     /// The file, as the person would name it.
     pub(crate) name: PathBuf,
@@ -216,7 +217,12 @@ pub(crate) struct Source {
     pub(crate) written: Option<String>,
     /// Whether its lines may be shown: not those of a file that is none of the project's.
     pub(crate) shown: bool,
+    /// How many lines end before each chunk of what is in the file, once it was asked for.
+    pub(crate) lines: OnceLock<Vec<usize>>,
 }
+
+/// How much of a file is looked at for the line of a place, in bytes: there may be very many.
+const CHUNK: usize = 4 << 10;
 
 /// What a value is called that the file does not say.
 pub(crate) const MADE: &str = "(a value not shown)";
@@ -301,7 +307,7 @@ impl Source {
         // As Go reads it: what is no UTF-8 becomes U+FFFD. A mark at the start is no content.
         let text = String::from_utf8_lossy(&bytes);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
-        Ok(Self { name, text, written: None, shown: true })
+        Ok(Self { name, text, shown: true, ..Self::default() })
     }
 
     /// The place of `width` bytes at `offset`.
@@ -320,12 +326,8 @@ impl Source {
     fn place_in(&self, text: &str, offset: usize, width: usize) -> Place {
         let offset = floor(text, offset);
         let breaks = |c: char| c == '\n' || c == '\r';
-        let before = &text[..offset];
-        // A line ends with \n, \r\n, or \r alone.
-        let line = 1
-            + before.matches('\n').count()
-            + before.match_indices('\r').filter(|(i, _)| !text[i + 1..].starts_with('\n')).count();
-        let start = before.rfind(breaks).map_or(0, |i| i + 1);
+        let line = self.line(text.as_bytes(), offset);
+        let start = text[..offset].rfind(breaks).map_or(0, |i| i + 1);
         let end = text[offset..].find(breaks).map_or(text.len(), |i| offset + i);
         let column = text[start..offset].chars().count() + 1;
         let place = Place { line, column, ..Place::somewhere(&self.name) };
@@ -333,6 +335,23 @@ impl Source {
             true => place.with_excerpt(&text[start..end], offset - start, width),
             false => place,
         }
+    }
+
+    /// The line of byte `offset` of what is in the file, from 1.
+    fn line(&self, text: &[u8], offset: usize) -> usize {
+        // A line ends with \n, \r\n, or \r alone.
+        let ends = |i: &usize| text[*i] == b'\n' || text[*i] == b'\r' && text.get(i + 1) != Some(&b'\n');
+        let lines = self.lines.get_or_init(|| {
+            let mut count = 0;
+            let before = |start: usize| {
+                let before = count;
+                count += (start..text.len().min(start + CHUNK)).filter(ends).count();
+                before
+            };
+            (0..=text.len()).step_by(CHUNK).map(before).collect()
+        });
+        let chunk = offset / CHUNK;
+        1 + lines[chunk] + (chunk * CHUNK..offset).filter(ends).count()
     }
 
     /// A place whose line must not be shown: it may hold a secret.
@@ -355,4 +374,24 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     text[..1].to_lowercase() + &text[1..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_alike_in_every_chunk() {
+        for end in ["\n", "\r\n", "\r"] {
+            let text = format!("abc{end}").repeat(CHUNK);
+            let source = Source { text: text.clone(), ..Source::default() };
+            for line in [1, 2, CHUNK / 5, CHUNK / 4, CHUNK / 4 + 1, CHUNK - 1, CHUNK] {
+                let (start, length) = ((line - 1) * (3 + end.len()), 3 + end.len());
+                for at in [start, start + length - 1] {
+                    assert_eq!(source.place(at, 1).line, line, "{end:?} {at}");
+                }
+            }
+            assert_eq!(source.place(text.len(), 1).line, CHUNK + 1);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::template::{self, Unknowns};
 use super::{definition, envfile, presets, yaml};
 
 fn source(text: &str) -> Source {
-    Source { name: PathBuf::from("fuzzed"), text: text.to_owned(), written: None, shown: true }
+    Source { name: PathBuf::from("fuzzed"), text: text.to_owned(), shown: true, ..Source::default() }
 }
 
 fn lookups() -> Lookups {

@@ -96,7 +96,7 @@ fn presets(document: &Document<'_>, entries: &Entries<'_>) -> Result<Vec<Preset>
             );
         }
     };
-    // Each may have an error of its own, which costs a look at the whole file.
+    // Each may have an error of its own.
     if let Some((key, _)) = pairs.get(MOST_PRESETS) {
         let message = format!("more than {MOST_PRESETS} presets in one file");
         return Err(Error::at(ErrorKind::TooLarge, document.place(*key), message));

@@ -195,6 +195,18 @@ fn presets_and_plugins_are_counted() {
 }
 
 #[test]
+fn places_cost_no_look_at_the_file_each() {
+    let presets: String = (1..1000).map(|i| format!("  p{i}: *x\n")).collect();
+    let lines = "\n".repeat(3_000_000);
+    let preset = "  p0: &x {host: '{{ must_env `NONE` }}', port: 1}\n";
+    let scene = Scene::new(&[("ecsx.yml", &format!("{lines}presets:\n{preset}{presets}"))]);
+    let start = Instant::now();
+    let error = scene.load().presets[999].forward.clone().unwrap_err();
+    assert_eq!(error.places().next().unwrap().line, 3_000_002);
+    assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
+}
+
+#[test]
 fn templates_end() {
     for (label, text) in [
         ("text", "{{ range 1000000000 }}x{{ end }}"),

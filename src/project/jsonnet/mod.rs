@@ -82,7 +82,7 @@ impl Jsonnet {
                 let message = format!("{}: this jsonnet program {stopped}", name.display());
                 Err(Error::new(ErrorKind::Endless, message))
             })?;
-        Ok(Source { name, text: json, written: Some(written), shown })
+        Ok(Source { name, text: json, written: Some(written), shown, ..Source::default() })
     }
 }
 
@@ -120,7 +120,7 @@ impl<'p> Evaluation<'p, '_> {
                     let text = value.clone();
                     let name = PathBuf::from(format!("--ext-code {name}"));
                     // It is no file's, and may hold what the environment keeps to itself.
-                    let source = Source { name, text, written: None, shown: false };
+                    let source = Source { name, text, ..Source::default() };
                     evaluation.load(program, PathBuf::from(&source.name), source)?
                 }
             };
@@ -130,8 +130,8 @@ impl<'p> Evaluation<'p, '_> {
         let own = Source {
             name: PathBuf::from("(ecsx)"),
             text: program_text.to_owned(),
-            written: None,
             shown: true,
+            ..Source::default()
         };
         let thunk = evaluation.load(program, PathBuf::new(), own)?;
         let value = program.eval_value(&thunk, &mut evaluation);
