@@ -152,7 +152,7 @@ fn a_list_of_nothing_says_why_on_stderr() {
 #[test]
 fn what_a_file_says_does_not_drive_the_terminal() {
     let project = Project::new();
-    let text = "presets:\n  x: {host: \"h\\e]0;PWN\\a\\e[2J\", port: 80, container: \"c\\e[2J\"}\n";
+    let text = "presets:\n  x: {host: h, port: 80, container: \"c\\e]0;PWN\\a\\e[2J\"}\n";
     fs::write(project.directory.path().join("ecsx.yml"), text).unwrap();
     let output = project.output(&["--list"]);
     let list = String::from_utf8(output.stdout).unwrap();

@@ -15,13 +15,20 @@ const PROOF: Duration = Duration::from_millis(200);
 /// Connections that end when their session has outlived their FIN; oldest first.
 #[derive(Default)]
 pub(super) struct Ending {
-    held: VecDeque<(Instant, Connection)>,
+    held: VecDeque<Held>,
+}
+
+struct Held {
+    connection: Connection,
+    since: Instant,
+    whole: bool,
 }
 
 impl Ending {
-    /// The remote end of a connection is done, so it says at `now`.
-    pub(super) fn hold(&mut self, connection: Connection, now: Instant) {
-        self.held.push_back((now, connection));
+    /// The remote end of a connection is done, so it says at `now`. `whole`: the client may think so,
+    /// too; else it gets a reset, as TCP has it where a server closes on what it has not read.
+    pub(super) fn hold(&mut self, connection: Connection, now: Instant, whole: bool) {
+        self.held.push_back(Held { connection, since: now, whole });
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -30,7 +37,7 @@ impl Ending {
 
     /// When [`Self::settle`] may have something to do, but for acknowledgements.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let first = self.held.front()?.0 + PROOF;
+        let first = self.held.front()?.since + PROOF;
         (first > now).then_some(first)
     }
 
@@ -40,15 +47,15 @@ impl Ending {
         let outlived = |since: Instant| {
             now >= since + PROOF && unacknowledged.is_none_or(|unacknowledged| unacknowledged > since)
         };
-        while let Some((_, connection)) = self.held.pop_front_if(|(since, _)| outlived(*since)) {
-            connection.finish();
+        while let Some(held) = self.held.pop_front_if(|held| outlived(held.since)) {
+            if held.whole { held.connection.finish() } else { held.connection.reset() }
         }
     }
 
     /// The session is over: resets them, and says how many there were.
     pub(super) fn reset(self) -> usize {
         let count = self.held.len();
-        self.held.into_iter().for_each(|(_, connection)| connection.reset());
+        self.held.into_iter().for_each(|held| held.connection.reset());
         count
     }
 }

@@ -320,12 +320,9 @@ impl Mux {
                     self.client.close(id);
                     let Some(connection) = self.connections.remove(&id) else { continue };
                     if connection.answered || self.failures == 0 {
-                        // Nothing was ever answered, and not all was taken: as TCP has it, a reset.
-                        // So it is when the agent ends the session in the middle of an upload.
-                        match unsent > 0 && !connection.answered {
-                            true => connection.reset(),
-                            false => self.ending.hold(connection, Instant::now()),
-                        }
+                        // An end is none for a client that was never answered, and not heard out.
+                        let whole = unsent == 0 || connection.answered;
+                        self.ending.hold(connection, Instant::now(), whole);
                         continue;
                     }
                     self.failures -= 1;
