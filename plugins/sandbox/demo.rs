@@ -242,13 +242,15 @@ async fn exchange(port: u16) -> Result<Exchanged, String> {
     }
 }
 
-/// Ends the forward as Ctrl-C would; its session must be over then.
+/// Ends the forward, in the way that Ctrl-C does; its session must be over then.
 async fn end(sandbox: &Sandbox, forward: &mut Child) -> Result<&'static str, String> {
     #[cfg(unix)]
     {
         let id = forward.id().and_then(|id| rustix::process::Pid::from_raw(id as i32));
         let id = id.ok_or("ecsx portforward has ended by itself")?;
-        rustix::process::kill_process(id, rustix::process::Signal::INT).map_err(|error| error.to_string())?;
+        // Behind a shell's `&` Ctrl-C is ignored, and so it is by what is started there.
+        let word = rustix::process::Signal::TERM;
+        rustix::process::kill_process(id, word).map_err(|error| error.to_string())?;
         let ended = tokio::time::timeout(PATIENCE, forward.wait()).await;
         match ended {
             Ok(Ok(status)) if status.success() => {}
