@@ -16,10 +16,12 @@ pub const CANNOT_RUN: u8 = 126;
 pub const NOT_FOUND: u8 = 127;
 /// Ctrl-C ended it, as a shell counts it (128 + SIGINT).
 pub const INTERRUPTED: u8 = 130;
+/// Ended by SIGTERM before a command was started.
+pub const TERMINATED: u8 = 143;
 
 /// Every code and what it means: the table of `docs/plugins.md`. A command that was run (a
 /// plugin, a remote command) keeps its own.
-pub const TABLE: [(u8, &str); 8] = [
+pub const TABLE: [(u8, &str); 9] = [
     (DONE, "done"),
     (FAILED, "something failed: project, AWS, session"),
     (USAGE, "the command line could not be understood"),
@@ -28,4 +30,5 @@ pub const TABLE: [(u8, &str); 8] = [
     (CANNOT_RUN, "the command was found and could not be run"),
     (NOT_FOUND, "the command was not found"),
     (INTERRUPTED, "interrupted by Ctrl-C"),
+    (TERMINATED, "ended by SIGTERM before a command was started"),
 ];
