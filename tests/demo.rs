@@ -1,7 +1,7 @@
 //! `ecsx sandbox demo`, the first command of the README. It needs the real portforward beside it.
 #![cfg(feature = "aws")]
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 #[test]
 fn the_demo_shows_the_main_job_and_ends_well() {
@@ -21,6 +21,7 @@ fn the_demo_shows_the_main_job_and_ends_well() {
 #[cfg(target_os = "linux")]
 fn a_demo_that_is_hung_up_leaves_nothing_behind() {
     use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
     use std::time::{Duration, Instant};
 
     use rustix::process::{Pid, Signal, kill_process};

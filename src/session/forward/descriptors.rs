@@ -4,10 +4,11 @@
 use std::process::Command;
 use std::sync::{Once, OnceLock};
 
+use tokio::net::TcpListener;
+
 use super::status::{Report, Status};
 
 /// Descriptors that connections leave free: to dial again, to look a name up, to read credentials.
-#[cfg(unix)]
 const RESERVE: u64 = 24;
 
 /// The limit that this process was started with, once it is another.
@@ -17,7 +18,6 @@ static STARTED_WITH: OnceLock<u64> = OnceLock::new();
 pub(super) struct Descriptors {
     /// How many there may be; `None` for as many as one likes.
     limit: Option<u64>,
-    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no limit"))]
     listeners: u64,
     report: Report,
     told: Once,
@@ -31,27 +31,30 @@ impl Descriptors {
 
     /// Whether so few are left that no connection may be accepted, which is told once. `any` is
     /// something open.
-    #[cfg(unix)]
-    pub(super) fn are_short(&self, any: &impl std::os::fd::AsFd) -> bool {
-        use std::os::fd::AsRawFd as _;
+    pub(super) fn are_short(&self, any: &TcpListener) -> bool {
         let Some(limit) = self.limit else { return false };
-        // The system gives the lowest number that is free.
-        let next = rustix::io::fcntl_dupfd_cloexec(any, 0).ok().map(|fd| fd.as_raw_fd());
-        let next = next.and_then(|fd| u64::try_from(fd).ok());
         // Each listener waits for one that it was free to take when it began.
         let reserve = (RESERVE + self.listeners).min(limit / 4);
-        let short = next.is_none_or(|next| next + reserve >= limit);
+        let short = next_number(any).is_none_or(|next| next + reserve >= limit);
         if short {
             self.told.call_once(|| (self.report)(Status::Crowded { limit }));
         }
         short
     }
+}
 
-    #[cfg(not(unix))]
-    pub(super) fn are_short<T>(&self, _: &T) -> bool {
-        debug_assert!(self.limit.is_none(), "sockets are not numbered here");
-        false
-    }
+/// The number that the next descriptor gets: the system gives the lowest that is free.
+#[cfg(unix)]
+fn next_number(any: &TcpListener) -> Option<u64> {
+    use std::os::fd::AsRawFd as _;
+    let next = rustix::io::fcntl_dupfd_cloexec(any, 0).ok()?;
+    u64::try_from(next.as_raw_fd()).ok()
+}
+
+/// Sockets are not numbered here, nor limited.
+#[cfg(not(unix))]
+fn next_number(_: &TcpListener) -> Option<u64> {
+    Some(0)
 }
 
 /// The limit, as high as it goes.
