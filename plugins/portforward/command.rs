@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::process::ExitStatus;
 
 use ecsx::plugin::exit;
 use ecsx::session::forward::with_the_usual_descriptors;
@@ -21,15 +20,6 @@ pub(crate) fn start(words: &[OsString], locals: &[SocketAddr]) -> Result<Child, 
         let code = if error.kind() == io::ErrorKind::NotFound { exit::NOT_FOUND } else { exit::CANNOT_RUN };
         Failure::because(format!("cannot run {}", program.to_string_lossy()), error).code(code)
     })
-}
-
-/// What a shell would make of how a command ended.
-pub(crate) fn exit_code(status: ExitStatus) -> u8 {
-    #[cfg(unix)]
-    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return u8::try_from(128 + signal).unwrap_or(exit::FAILED);
-    }
-    status.code().map_or(exit::FAILED, |code| code as u8)
 }
 
 /// The address to connect to for a port that listens on `address`.

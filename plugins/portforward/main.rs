@@ -222,7 +222,7 @@ async fn serve(
             }
             status = wait(&mut child) => {
                 return status
-                    .map(|status| End::Command(command::exit_code(status)))
+                    .map(|status| End::Command(exit::of(status)))
                     .map_err(|error| Failure::because("lost sight of the command", error));
             }
             word = signals.next() => match (&mut child, word) {

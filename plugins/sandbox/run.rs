@@ -28,7 +28,7 @@ pub(crate) async fn run(options: &Options, command: &[OsString]) -> Result<u8, F
     for name in UNSET.iter().chain([&plugin::env::NAME, &plugin::env::PROTOCOL]) {
         command.env_remove(name);
     }
-    to_its_end(&mut command).await.map(code).map_err(|error| {
+    to_its_end(&mut command).await.map(exit::of).map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
         let code = if missing { exit::NOT_FOUND } else { exit::CANNOT_RUN };
         Failure::because(format!("cannot run {}", program.display()), error).code(code)
@@ -79,12 +79,3 @@ fn in_foreground() -> bool {
 /// A console tells the command itself.
 #[cfg(windows)]
 fn pass_on(_: u8, _: &mut Child, _: &mut Option<Instant>) {}
-
-/// An exit status as shells have it.
-fn code(status: ExitStatus) -> u8 {
-    #[cfg(unix)]
-    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return 128u8.wrapping_add(signal as u8);
-    }
-    status.code().map_or(exit::FAILED, |code| code as u8)
-}

@@ -1,5 +1,7 @@
 //! Exit codes that every ecsx program keeps to (`docs/plugins.md`).
 
+use std::process::ExitStatus;
+
 /// Done.
 pub const DONE: u8 = 0;
 /// Something failed: project, AWS, session.
@@ -18,6 +20,15 @@ pub const NOT_FOUND: u8 = 127;
 pub const INTERRUPTED: u8 = 130;
 /// Ended by SIGTERM before a command was started.
 pub const TERMINATED: u8 = 143;
+
+/// The code for a program that ended so, as shells have it: its own, or 128 and the signal.
+pub fn of(status: ExitStatus) -> u8 {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return u8::try_from(128 + signal).unwrap_or(FAILED);
+    }
+    status.code().map_or(FAILED, |code| code as u8)
+}
 
 /// Every code and what it means: the table of `docs/plugins.md`. A command that was run (a
 /// plugin, a remote command) keeps its own.

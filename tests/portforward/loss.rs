@@ -1,6 +1,7 @@
 //! Bad networks: the session goes on, and so do the bytes.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread;
@@ -39,6 +40,14 @@ fn echoing() -> (Sandbox, Forward, u16) {
     sandbox.name("db.internal:1", echo());
     let (forward, port) = Forward::up(&sandbox, &["-L", ":db.internal:1"]);
     (sandbox, forward, port)
+}
+
+/// The same, and a client that has had an answer.
+fn in_use() -> (Sandbox, Forward, TcpStream) {
+    let (sandbox, forward, port) = echoing();
+    let mut client = connect(port);
+    exchange(&mut client, b"before");
+    (sandbox, forward, client)
 }
 
 #[test]
@@ -102,9 +111,7 @@ fn an_acknowledgement_is_lost_and_data_after_it() {
 
 #[test]
 fn the_services_hourly_bye_is_not_the_end() {
-    let (sandbox, mut forward, port) = echoing();
-    let mut client = connect(port);
-    exchange(&mut client, b"before");
+    let (sandbox, mut forward, mut client) = in_use();
     sandbox.admin("POST", "sessions/last/close", json!({"code": 1000, "reason": "Bye"}));
     forward.event("reconnecting");
     forward.event("resumed");
@@ -173,9 +180,7 @@ fn hang_up(times: usize) -> std::net::SocketAddr {
 
 #[test]
 fn a_connection_that_is_hung_up_at_once_is_no_resumption_and_ends_nothing() {
-    let (sandbox, mut forward, port) = echoing();
-    let mut client = connect(port);
-    exchange(&mut client, b"before");
+    let (sandbox, mut forward, mut client) = in_use();
     sandbox.faults(json!({"resume_stream_url": format!("ws://{}/v1/data-channel/x", hang_up(4))}));
     sandbox.admin("POST", "sessions/last/cut", json!({}));
     // Nobody listens there any more: all four were tried.
@@ -204,9 +209,7 @@ fn a_session_whose_token_is_refused_again_and_again_is_replaced() {
 
 #[test]
 fn too_many_requests_at_the_upgrade_are_waited_out() {
-    let (sandbox, mut forward, port) = echoing();
-    let mut client = connect(port);
-    exchange(&mut client, b"before");
+    let (sandbox, mut forward, mut client) = in_use();
     sandbox.faults(json!({"refuse_upgrade": 429}));
     sandbox.admin("POST", "sessions/last/cut", json!({}));
     forward.event("retrying");
@@ -233,9 +236,7 @@ fn a_session_that_ends_while_nobody_uses_it_is_replaced_when_somebody_does() {
 
 #[test]
 fn credentials_that_expire_meanwhile_are_said_and_waited_for() {
-    let (sandbox, mut forward, port) = echoing();
-    let mut client = connect(port);
-    exchange(&mut client, b"before");
+    let (sandbox, mut forward, mut client) = in_use();
     let expired = json!({"code": "ExpiredTokenException", "message": "The security token included in the request is expired"});
     sandbox.faults(json!({"api": {"ResumeSession": expired}}));
     sandbox.admin("POST", "sessions/last/cut", json!({}));
@@ -299,9 +300,7 @@ fn a_pause_holds_new_data_back_until_it_is_over() {
 
 #[test]
 fn what_is_no_message_at_all_is_passed_over() {
-    let (sandbox, _forward, port) = echoing();
-    let mut client = connect(port);
-    exchange(&mut client, b"before");
+    let (sandbox, _forward, mut client) = in_use();
     for garbage in ["", "00", "ffffffff", "00000074", "7fffffff00000000"] {
         sandbox.admin("POST", "sessions/last/send", json!({"hex": garbage}));
     }
@@ -313,9 +312,7 @@ fn what_is_no_message_at_all_is_passed_over() {
 
 #[test]
 fn a_message_larger_than_any_gateway_sends_costs_the_socket_and_not_the_memory() {
-    let (sandbox, mut forward, port) = echoing();
-    let mut client = connect(port);
-    exchange(&mut client, b"before");
+    let (sandbox, mut forward, mut client) = in_use();
     sandbox.admin("POST", "sessions/last/send", json!({"hex": "00".repeat(1_500_000)}));
     forward.event("resumed");
     exchange(&mut client, b"after");
